@@ -1,0 +1,1 @@
+"""Transport and vocabulary that the services share. Imports no service."""

@@ -1,0 +1,102 @@
+"""What every rpc of every service gets: trace, deadline, log, and errors mapped once."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+from grpc_status import rpc_status
+
+from services.common import deadlines, telemetry
+from services.common.errors import Unavailable, VitrinaError
+from services.common.rpc_status import status_of
+
+log = telemetry.get_logger()
+
+_ALWAYS_SERVED = ("/grpc.health.", "/grpc.reflection.")
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ServiceInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps unary calls and server streams. Until `is_serving`, calls end with UNAVAILABLE."""
+
+    def __init__(self) -> None:
+        self.is_serving = False
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith(_ALWAYS_SERVED):
+            return handler
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(method, handler.unary_unary),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(method, handler.unary_stream),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
+        return handler
+
+    def _begin(self, context: Context) -> float:
+        telemetry.start_trace(
+            telemetry.metadata_value(context.invocation_metadata(), telemetry.TRACEPARENT)
+        )
+        deadlines.start(context.time_remaining())
+        if not self.is_serving:
+            raise Unavailable("not serving yet, or not any more", reason="NOT_SERVING")
+        return time.perf_counter()
+
+    def _unary(self, method: str, behavior: Any) -> Any:
+        async def call(request: Any, context: Context) -> Any:
+            try:
+                started = self._begin(context)
+                response = await behavior(request, context)
+            except (grpc.aio.AbortError, asyncio.CancelledError):
+                raise
+            except Exception as error:
+                await _abort(method, error, context)
+            log.debug("rpc", method=method, ms=_ms_since(started))
+            return response
+
+        return call
+
+    def _stream(self, method: str, behavior: Any) -> Any:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            try:
+                started = self._begin(context)
+                async for response in behavior(request, context):
+                    yield response
+            except (grpc.aio.AbortError, asyncio.CancelledError):
+                raise
+            except Exception as error:
+                await _abort(method, error, context)
+            log.debug("rpc", method=method, ms=_ms_since(started))
+
+        return call
+
+
+def _ms_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)
+
+
+async def _abort(method: str, error: Exception, context: Context) -> NoReturn:
+    if isinstance(error, VitrinaError):
+        log.info("rpc refused", method=method, reason=error.reason, problem=error.message)
+    else:
+        log.error("rpc failed", method=method, exc_info=error)
+    await context.abort_with_status(rpc_status.to_status(status_of(error)))
+    raise AssertionError("abort_with_status raises")
