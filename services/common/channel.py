@@ -45,7 +45,7 @@ _OPTIONS: list[tuple[str, Any]] = [
 def _with_context(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
     traceparent = telemetry.current_traceparent()
-    if traceparent is not None and telemetry.TRACEPARENT not in metadata:
+    if traceparent is not None and metadata.get(telemetry.TRACEPARENT) is None:
         metadata.add(telemetry.TRACEPARENT, traceparent)
     return grpc.aio.ClientCallDetails(
         method=details.method,

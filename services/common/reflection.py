@@ -39,7 +39,9 @@ def add_reflection(service_names: Iterable[str], server: grpc.aio.Server) -> Non
         _register_v1_file(pool)
     names = [*service_names, f"{V1}.ServerReflection", f"{V1ALPHA}.ServerReflection"]
     servicer = _async.ReflectionServicer(names, pool)
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+        servicer, server
+    )
     info = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,

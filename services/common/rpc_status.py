@@ -21,10 +21,13 @@ _ERRORS = {code: kind for kind, code in _CODES.items()}
 
 
 def status_of(error: Exception) -> status_pb2.Status:
-    """Return the status that a caller may see; anything unforeseen is INTERNAL, without its text."""
-    code = _CODES.get(type(error))
-    if not isinstance(error, errors.VitrinaError) or code is None:
-        error, code = errors.VitrinaError("internal error"), grpc.StatusCode.INTERNAL
+    """Return the status that a caller may see.
+
+    Anything that is not an error of ours is INTERNAL, without its text.
+    """
+    if not isinstance(error, errors.VitrinaError):
+        error = errors.VitrinaError("internal error")
+    code = _CODES.get(type(error), grpc.StatusCode.INTERNAL)
     status = status_pb2.Status(code=code.value[0], message=error.message)
     info = error_details_pb2.ErrorInfo(
         reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata

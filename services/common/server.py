@@ -39,7 +39,8 @@ class Service:
     """One process, wired: what to register, and what to open before it serves.
 
     `adapters` are opened in order once the port answers (health: NOT_SERVING)
-    and closed in reverse after the last call has ended.
+    and closed in reverse after the last call has ended. `on_drain` is called
+    before that wait, to end the calls that would go on for ever.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Service:
     registrations: Sequence[Callable[[grpc.aio.Server], None]]
     adapters: Sequence[AbstractAsyncContextManager[Any]]
     grace_seconds: float = 10.0
+    on_drain: Sequence[Callable[[], None]] = ()
 
 
 @asynccontextmanager
@@ -62,11 +64,13 @@ async def serving(service: Service) -> AsyncIterator[int]:
     names = [*service.service_names, health.SERVICE_NAME]
     add_reflection(names, server)
 
-    async def set_health(status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    async def set_health(*, is_serving: bool) -> None:
+        states = health_pb2.HealthCheckResponse
+        status = states.SERVING if is_serving else states.NOT_SERVING
         for name in ("", *service.service_names):
             await checks.set(name, status)
 
-    await set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+    await set_health(is_serving=False)
     port = server.add_insecure_port(service.listen)
     await server.start()
     try:
@@ -74,7 +78,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
             for adapter in service.adapters:
                 await stack.enter_async_context(adapter)
             interceptor.is_serving = True
-            await set_health(health_pb2.HealthCheckResponse.SERVING)
+            await set_health(is_serving=True)
             log.info("serving", service=service.name, port=port)
             try:
                 yield port
@@ -82,6 +86,8 @@ async def serving(service: Service) -> AsyncIterator[int]:
                 log.info("draining", service=service.name)
                 # Also ends the watchers of health, which would hold the drain up.
                 await checks.enter_graceful_shutdown()
+                for end_streams in service.on_drain:
+                    end_streams()
                 await server.stop(service.grace_seconds)
     finally:
         await server.stop(None)
