@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
@@ -17,7 +17,7 @@ log = telemetry.get_logger()
 
 _ALWAYS_SERVED = ("/grpc.health.", "/grpc.reflection.")
 
-Context = grpc.aio.ServicerContext[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class ServiceInterceptor(grpc.aio.ServerInterceptor):
@@ -29,7 +29,7 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self,
         continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+            [grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]
         ],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:

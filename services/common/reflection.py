@@ -23,7 +23,8 @@ def _register_v1_file(pool: descriptor_pool.DescriptorPool) -> None:
     renamed.package = V1
     for message in renamed.message_type:
         for field in message.field:
-            field.type_name = field.type_name.replace(f".{V1ALPHA}.", f".{V1}.")
+            if field.type_name:  # even an empty one would count as set
+                field.type_name = field.type_name.replace(f".{V1ALPHA}.", f".{V1}.")
     for method in renamed.service[0].method:
         method.input_type = method.input_type.replace(f".{V1ALPHA}.", f".{V1}.")
         method.output_type = method.output_type.replace(f".{V1ALPHA}.", f".{V1}.")

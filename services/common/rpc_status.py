@@ -1,5 +1,8 @@
 """Domain errors to gRPC statuses with details (AIP-193), and back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
@@ -78,3 +81,12 @@ def _details_of(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
         return rpc_status.from_call(error)  # type: ignore[arg-type]
     except ValueError:  # status and details disagree: not one of ours
         return None
+
+
+@contextmanager
+def calling(upstream: str) -> Iterator[None]:
+    """Turn failed calls to `upstream` inside the block into domain errors."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise error_from_call(error, upstream) from None

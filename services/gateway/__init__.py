@@ -1,0 +1,1 @@
+"""The public face: answers queries from cache, embedder, index and catalog."""

@@ -1,0 +1,90 @@
+"""The gateway, wired."""
+
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any
+
+from services.common.channel import open_channel
+from services.common.server import Service, run
+from services.common.settings import load
+from services.gateway.cache import AnswerCache, Lifetimes
+from services.gateway.codec import ProtobufCodec
+from services.gateway.following import CatalogFollower, ReadySpaces
+from services.gateway.proxy import add_proxy
+from services.gateway.search import Searching
+from services.gateway.servicer import SearchServicer, StatusReader
+from services.gateway.settings import GatewaySettings
+from services.gateway.stores.memory import MemoryStore
+from services.gateway.stores.redis import RedisStore
+from services.gateway.upstreams.catalog import GrpcCatalog
+from services.gateway.upstreams.embedder import GrpcEmbedder
+from services.gateway.upstreams.index import GrpcIndex
+from services.gateway.validity import ChangeLog
+from vitrina.catalog.v1 import catalog_pb2
+from vitrina.search.v1 import search_pb2, search_pb2_grpc
+
+
+def compose(settings: GatewaySettings) -> Service:
+    """Wire the gateway; opens nothing yet."""
+    channels = {
+        "embedder": open_channel(settings.embedder_address),
+        "index": open_channel(settings.index_address),
+        "catalog": open_channel(settings.catalog_address),
+    }
+    embedder = GrpcEmbedder(channels["embedder"])
+    index = GrpcIndex(channels["index"])
+    catalog = GrpcCatalog(channels["catalog"])
+
+    redis = None
+    if settings.redis_url:
+        redis = RedisStore(
+            settings.redis_url.get_secret_value(),
+            prefix=settings.cache_prefix,
+            timeout_seconds=settings.redis_timeout_ms / 1000,
+        )
+    changes = ChangeLog()
+    cache = AnswerCache(
+        MemoryStore(settings.cache_memory_mb * 1024 * 1024),
+        redis,
+        changes,
+        ProtobufCodec(),
+        Lifetimes(
+            answer=settings.answer_ttl_seconds,
+            unbounded_answer=settings.unbounded_ttl_seconds,
+            vector=settings.vector_ttl_seconds,
+        ),
+    )
+    spaces = ReadySpaces(embedder, index)
+    searching = Searching(
+        embedder, index, catalog, spaces, changes, cache, settings.embed_budget_seconds
+    )
+    servicer = SearchServicer(
+        searching,
+        StatusReader(embedder, index, catalog, cache, changes),
+        settings.query_budget_seconds,
+    )
+    catalog_service = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
+    search_service = search_pb2.DESCRIPTOR.services_by_name["SearchService"]
+    adapters: list[AbstractAsyncContextManager[Any]] = [
+        *channels.values(),
+        CatalogFollower(catalog, changes),
+        spaces,
+    ]
+    if redis:
+        adapters.append(redis)
+    return Service(
+        name="gateway",
+        listen=settings.listen,
+        service_names=[search_service.full_name, catalog_service.full_name],
+        registrations=[
+            partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer),
+            partial(add_proxy, catalog_service, "catalog", channels["catalog"]),
+        ],
+        adapters=adapters,
+        grace_seconds=settings.grace_seconds,
+    )
+
+
+if __name__ == "__main__":
+    settings = load(GatewaySettings)
+    run(lambda: compose(settings), settings, "gateway")

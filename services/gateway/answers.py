@@ -1,0 +1,232 @@
+"""The words of the gateway: queries, hits, answers, and what is said about them."""
+
+import enum
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from services.common import categories
+from services.common.errors import InvalidArgument
+
+MAX_QUERY_CHARACTERS = 1_000
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 10
+MAX_BUDGET_SECONDS = 60.0
+# BM25 at which a lexical score is one half.
+BM25_MIDPOINT = 10.0
+
+
+class Degradation(enum.IntEnum):
+    """What is not as it should be; the numbers are those of the contract."""
+
+    FALLBACK_SPACE = 1
+    LEXICAL_ONLY = 2
+    SEMANTIC_ONLY = 3
+    STALE_INDEX = 4
+    CACHE_DOWN = 5
+    UNVERIFIED_CACHE = 6
+
+
+class Provenance(enum.IntEnum):
+    """Where an answer came from; the numbers are those of the contract."""
+
+    COMPUTED = 1
+    MEMORY = 2
+    REDIS = 3
+    SHARED = 4
+
+
+class Strategy(enum.IntEnum):
+    """How candidates were found; the numbers are those of the contract."""
+
+    UNSPECIFIED = 0
+    EXACT = 1
+    GRAPH = 2
+    TEXT = 3
+
+
+class Product(Protocol):
+    """A product, passed on as the catalog sends it; these are the parts that matter here."""
+
+    @property
+    def id(self) -> str:
+        """The shop's own id."""
+
+    @property
+    def category(self) -> str:
+        """The path, or an empty text."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A search within limits: text without superfluous white space, a normalised category."""
+
+    text: str
+    page_size: int
+    category: str
+    min_revision: int
+    budget_seconds: float
+    skip_cache: bool = False
+
+
+@dataclass(frozen=True)
+class SimilarQuery:
+    """A search by the vector of a product."""
+
+    product_id: str
+    page_size: int
+    category: str
+    min_revision: int
+    budget_seconds: float
+
+
+def parse_text(query: str) -> str:
+    """Return the query text with single spaces, or raise InvalidArgument."""
+    if len(query) > MAX_QUERY_CHARACTERS:
+        raise InvalidArgument(
+            "query", f"{len(query)} characters given, at most {MAX_QUERY_CHARACTERS}"
+        )
+    text = " ".join(query.replace("\x00", " ").split())
+    if not text:
+        raise InvalidArgument("query", "must not be empty")
+    return text
+
+
+def parse_product_id(product_id: str) -> str:
+    """Return the id, or raise InvalidArgument."""
+    if not product_id:
+        raise InvalidArgument("product_id", "must not be empty")
+    if len(product_id) > 512:
+        raise InvalidArgument("product_id", f"{len(product_id)} characters given, at most 512")
+    return product_id
+
+
+def parse_page_size(page_size: int) -> int:
+    """Return the page size, the default for 0, or raise InvalidArgument."""
+    if not 0 <= page_size <= MAX_PAGE_SIZE:
+        raise InvalidArgument("page_size", f"{page_size} given, must be 1 to {MAX_PAGE_SIZE}")
+    return page_size or DEFAULT_PAGE_SIZE
+
+
+def parse_category(category: str) -> str:
+    """Return the normalised path, or raise InvalidArgument."""
+    if len(category) > 500:
+        raise InvalidArgument("category", f"{len(category)} characters given, at most 500")
+    path = categories.normalised(category)
+    if path and not all(path.split(categories.SEPARATOR)):
+        raise InvalidArgument("category", "has an empty name in its path")
+    return path
+
+
+def parse_min_revision(min_revision: int) -> int:
+    """Return the revision, or raise InvalidArgument."""
+    if min_revision < 0:
+        raise InvalidArgument("min_revision", f"{min_revision} given, must be 0 or more")
+    return min_revision
+
+
+def parse_budget(timeout_seconds: float | None, default_seconds: float) -> float:
+    """Return the budget that a query asks for, or raise InvalidArgument."""
+    if timeout_seconds is None:
+        return default_seconds
+    if not 0 < timeout_seconds <= MAX_BUDGET_SECONDS:
+        raise InvalidArgument(
+            "timeout", f"{timeout_seconds:g} s given, must be above 0 and at most 60 s"
+        )
+    return timeout_seconds
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Ranks (from 1; 0: not found this way) and raw scores of one result."""
+
+    semantic_rank: int = 0
+    cosine: float = 0.0
+    lexical_rank: int = 0
+    bm25: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """0 to 1: (1 + cosine) / 2 where vectors ranked, bm25 / (bm25 + 10) where words did."""
+        if self.semantic_rank:
+            return min(1.0, max(0.0, (1.0 + self.cosine) / 2.0))
+        return self.bm25 / (self.bm25 + BM25_MIDPOINT)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was looked at."""
+
+    strategy: Strategy = Strategy.UNSPECIFIED
+    vectors: int = 0
+    passing: int = 0
+    candidates: int = 0
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Product ids with their explanations, the best first, and what they reflect."""
+
+    hits: Sequence[tuple[str, Explanation]]
+    revision: int
+    plan: Plan
+    space: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One product of an answer."""
+
+    product: Product
+    explanation: Explanation
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Results, the best first, and the catalog's revision that they reflect at least."""
+
+    results: Sequence[Result]
+    revision: int
+    space: str
+    degraded: frozenset[Degradation]
+    plan: Plan
+    # Unix seconds.
+    computed_at: float
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """The categories of the results."""
+        return frozenset(result.product.category for result in self.results)
+
+
+@dataclass
+class Timings:
+    """Milliseconds by stage, added up as the call goes."""
+
+    total_ms: float = 0.0
+    cache_ms: float = 0.0
+    embed_ms: float = 0.0
+    index_ms: float = 0.0
+    text_ms: float = 0.0
+    hydrate_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """An answer on its way out: with what concerns this call alone."""
+
+    answer: Answer
+    provenance: Provenance
+    timings: Timings = field(default_factory=Timings)
+    # In addition to those of the answer.
+    degraded: frozenset[Degradation] = frozenset()
+
+
+def budget_class(budget_seconds: float) -> int:
+    """Return a number that budgets within about 20 % of each other mostly share."""
+    return round(math.log2(budget_seconds) * 4)

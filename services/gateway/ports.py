@@ -1,0 +1,129 @@
+"""What the gateway needs of the other services. Failures are errors of services.common.errors."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.gateway.answers import Candidates, Product
+from services.gateway.validity import CategoryChange
+
+
+@dataclass(frozen=True)
+class QueryVector:
+    """A vector of length 1, packed float32 little-endian, and its space."""
+
+    space: str
+    vector: bytes
+
+
+@dataclass(frozen=True)
+class Space:
+    """A space of the embedder."""
+
+    id: str
+    provider: str
+    model: str
+    dimensions: int
+    is_working: bool
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection of the index. Revisions are the catalog's."""
+
+    space: str
+    is_ready: bool
+    applied_revision: int
+    head_revision: int
+    vectors: int
+    graph_vectors: int
+    memory_bytes: int
+    stalled_by: str
+    embedded_documents: int
+    unchanged_documents: int
+    truncated_documents: int
+
+
+@dataclass(frozen=True)
+class CatalogState:
+    """What the catalog holds."""
+
+    catalog_id: str
+    revision: int
+    product_count: int
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A piece of the catalog's feed."""
+
+    catalog_id: str
+    head_revision: int
+    changes: Sequence[CategoryChange]
+
+
+class HealthChecked(Protocol):
+    """A process with the standard health service."""
+
+    async def is_serving(self, timeout_seconds: float) -> bool:
+        """Tell what it says; raise Unavailable or DeadlineExceeded if it says nothing."""
+
+
+class Embedder(HealthChecked, Protocol):
+    """Text to vectors."""
+
+    async def embed_query(
+        self, text: str, spaces: Sequence[str], timeout_seconds: float
+    ) -> QueryVector:
+        """Return the vector in the first of the spaces that works in time."""
+
+    async def list_spaces(self, timeout_seconds: float) -> Sequence[Space]:
+        """Return all spaces, the most preferred first."""
+
+
+class Index(HealthChecked, Protocol):
+    """Nearest products."""
+
+    async def search(
+        self,
+        query: QueryVector,
+        *,
+        limit: int,
+        category: str,
+        min_revision: int,
+        timeout_seconds: float,
+    ) -> Candidates:
+        """Return the nearest active products, the nearest first."""
+
+    async def similar(
+        self,
+        product_id: str,
+        spaces: Sequence[str],
+        *,
+        limit: int,
+        category: str,
+        min_revision: int,
+        timeout_seconds: float,
+    ) -> Candidates:
+        """Return the products nearest to a product, without it."""
+
+    async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
+        """Return all collections."""
+
+
+class Catalog(HealthChecked, Protocol):
+    """Products and their changes."""
+
+    async def search_text(
+        self, text: str, *, limit: int, category: str, timeout_seconds: float
+    ) -> Candidates:
+        """Return the active products that match by words, the best first."""
+
+    async def get_products(self, ids: Sequence[str], timeout_seconds: float) -> Sequence[Product]:
+        """Return the active ones among these, in the same order."""
+
+    async def get_state(self, timeout_seconds: float) -> CatalogState:
+        """Return what the catalog holds."""
+
+    def watch(self, after_revision: int) -> AsyncIterator[Watched]:
+        """Yield the feed after a revision, for ever; raise when it breaks."""

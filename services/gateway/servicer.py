@@ -1,0 +1,140 @@
+"""vitrina.search.v1.SearchService: protobuf to domain and back."""
+
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+
+from services.common import deadlines
+from services.gateway import answers
+from services.gateway.cache import AnswerCache
+from services.gateway.codec import served_response
+from services.gateway.ports import Catalog, Collection, Embedder, Index
+from services.gateway.search import Searching
+from services.gateway.status import Process, read_status
+from services.gateway.validity import ChangeLog
+from vitrina.search.v1 import search_pb2 as pb
+from vitrina.search.v1 import search_pb2_grpc
+
+
+class SearchServicer(search_pb2_grpc.SearchServiceServicer):
+    """Search and Similar."""
+
+    def __init__(self, searching: Searching, status: "StatusReader", budget_seconds: float) -> None:
+        self._searching = searching
+        self._status = status
+        self._budget_seconds = budget_seconds
+
+    async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
+        query = answers.Query(
+            text=answers.parse_text(request.query),
+            page_size=answers.parse_page_size(request.page_size),
+            category=answers.parse_category(request.category),
+            min_revision=answers.parse_min_revision(request.min_revision),
+            budget_seconds=self._budget(request),
+            skip_cache=request.skip_cache,
+        )
+        return served_response(await self._searching.search(query))
+
+    async def Similar(self, request: pb.SimilarRequest, context: Any) -> pb.SimilarResponse:
+        query = answers.SimilarQuery(
+            product_id=answers.parse_product_id(request.product_id),
+            page_size=answers.parse_page_size(request.page_size),
+            category=answers.parse_category(request.category),
+            min_revision=answers.parse_min_revision(request.min_revision),
+            budget_seconds=self._budget(request),
+        )
+        response = served_response(await self._searching.similar(query))
+        return pb.SimilarResponse(results=response.results, info=response.info)
+
+    async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
+        return await self._status.read()
+
+    def _budget(self, request: pb.SearchRequest | pb.SimilarRequest) -> float:
+        asked = _seconds(request.timeout) if request.HasField("timeout") else None
+        budget = answers.parse_budget(asked, self._budget_seconds)
+        return max(0.001, deadlines.remaining_seconds(default=budget))
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
+
+
+class StatusReader:
+    """Puts the status of all parts into one response."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        index: Index,
+        catalog: Catalog,
+        cache: AnswerCache,
+        changes: ChangeLog,
+    ) -> None:
+        self._upstreams = (embedder, index, catalog)
+        self._cache = cache
+        self._changes = changes
+
+    async def read(self) -> pb.GetStatusResponse:
+        """Return the response."""
+        status = await read_status(*self._upstreams)
+        return pb.GetStatusResponse(
+            processes=[_process(process) for process in status.processes],
+            catalog=pb.CatalogStatus(
+                revision=status.catalog.revision, product_count=status.catalog.product_count
+            )
+            if status.catalog
+            else None,
+            collections=[_collection(collection) for collection in status.collections],
+            spaces=[
+                pb.SpaceStatus(
+                    id=space.id,
+                    provider=space.provider,
+                    model=space.model,
+                    dimensions=space.dimensions,
+                    is_working=space.is_working,
+                )
+                for space in status.spaces
+            ],
+            cache=self._cache_status(),
+        )
+
+    def _cache_status(self) -> pb.CacheStatus:
+        memory, shared, counts = self._cache.memory, self._cache.shared, self._cache.counts
+        if shared is None:
+            redis = pb.REDIS_STATE_NOT_CONFIGURED
+        else:
+            redis = pb.REDIS_STATE_UP if shared.is_up else pb.REDIS_STATE_DOWN
+        return pb.CacheStatus(
+            memory_entries=memory.entry_count,
+            memory_bytes=memory.size_bytes,
+            memory_limit_bytes=memory.limit_bytes,
+            redis=redis,
+            is_following=self._changes.is_following,
+            **vars(counts),
+        )
+
+
+def _process(process: Process) -> pb.ProcessStatus:
+    if process.is_serving is None:
+        state = pb.PROCESS_STATE_UNREACHABLE
+    elif process.is_serving:
+        state = pb.PROCESS_STATE_SERVING
+    else:
+        state = pb.PROCESS_STATE_NOT_SERVING
+    return pb.ProcessStatus(name=process.name, state=state, latency_ms=round(process.latency_ms, 3))
+
+
+def _collection(collection: Collection) -> pb.CollectionStatus:
+    return pb.CollectionStatus(
+        space=collection.space,
+        is_ready=collection.is_ready,
+        applied_revision=collection.applied_revision,
+        lag=max(0, collection.head_revision - collection.applied_revision),
+        vectors=collection.vectors,
+        graph_vectors=collection.graph_vectors,
+        memory_bytes=collection.memory_bytes,
+        stalled_by=collection.stalled_by,
+        embedded_documents=collection.embedded_documents,
+        unchanged_documents=collection.unchanged_documents,
+        truncated_documents=collection.truncated_documents,
+    )
