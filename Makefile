@@ -1,0 +1,57 @@
+# Vitrina. `make` or `make help` lists what can be made.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CATALOG ?= examples/catalog.jsonl
+INSTALLED := $(VENV)/.installed
+PROTOS := $(shell find protos -name '*.proto') protos/generate.py
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: install
+install: $(INSTALLED) ## Make the environment in .venv and the stubs of the protos
+
+$(INSTALLED): requirements/dev.lock pyproject.toml $(PROTOS)
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python protos/generate.py
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: run
+run: install ## Start everything, import the sample catalog, show a search, serve
+	@$(BIN)/vitrina up --sample $(CATALOG)
+
+.PHONY: test
+test: install ## Run the whole suite
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: install ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: install ## Measure import, search, memory and start beside their floors
+	$(BIN)/python -m benchmarks
+
+.PHONY: lock
+lock: ## Resolve the lock files anew (needs uv)
+	for lock in "dev services gemini dev" "services services" "embedder embedder gemini"; do \
+	  set -- $$lock; out=requirements/$$1.lock; shift; \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --no-header --no-emit-index-url --no-strip-extras $$(printf -- '--extra %s ' "$$@") \
+	    pyproject.toml -o $$out; \
+	done
+
+.PHONY: clean
+clean: ## Remove the environment, stubs and caches; data stays
+	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find protos \( -name '*_pb2*.py' -o -name '*_pb2*.pyi' \) -delete

@@ -1,0 +1,233 @@
+"""How queries are answered when things go well, and when they do not."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from services.common.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+)
+from services.gateway.answers import Degradation, Provenance, Query, Served, SimilarQuery, Strategy
+from services.gateway.cache import AnswerCache, Lifetimes
+from services.gateway.codec import ProtobufCodec
+from services.gateway.following import ReadySpaces
+from services.gateway.search import Searching
+from services.gateway.stores.memory import MemoryStore
+from services.gateway.validity import CategoryChange, ChangeLog
+from tests.gateway_ports import FakeCatalog, FakeEmbedder, FakeIndex
+from tests.support import until
+
+LAMPS = ["lamp-1", "lamp-2", "lamp-3"]
+
+
+class World:
+    def __init__(self) -> None:
+        self.embedder = FakeEmbedder()
+        self.index = FakeIndex(ranking=list(LAMPS))
+        self.catalog = FakeCatalog()
+        for product_id in LAMPS:
+            self.catalog.add(product_id, f"a lamp {product_id}", "Home > Lamps")
+        self.changes = ChangeLog(stale_after_seconds=0.0)
+        self.changes.begin("catalog-1", 1)
+        self.changes.is_following = True
+        self.spaces = ReadySpaces(self.embedder, self.index)
+        self.spaces.ids = ("best", "local")
+        self.cache = AnswerCache(
+            MemoryStore(1 << 20), None, self.changes, ProtobufCodec(), Lifetimes(300, 30, 300)
+        )
+        self.searching = Searching(
+            self.embedder, self.index, self.catalog, self.spaces, self.changes, self.cache, 0.5
+        )
+
+    async def search(self, **changes: object) -> Served:
+        query = Query("lamp", 10, "", 0, 1.0)
+        return await self.searching.search(replace(query, **changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def ids(served: Served) -> list[str]:
+    return [result.product.id for result in served.answer.results]
+
+
+async def test_results_come_in_the_order_of_the_index(world: World) -> None:
+    world.index.ranking = ["lamp-2", "lamp-3", "lamp-1"]
+    served = await world.search()
+    assert ids(served) == ["lamp-2", "lamp-3", "lamp-1"]
+    assert not served.answer.degraded
+    assert served.provenance is Provenance.COMPUTED
+    scores = [result.explanation.score for result in served.answer.results]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+
+
+async def test_the_second_time_comes_from_memory_without_a_call(world: World) -> None:
+    first = await world.search()
+    calls = (world.embedder.trouble.calls, world.index.trouble.calls, world.catalog.trouble.calls)
+    second = await world.search()
+    assert second.provenance is Provenance.MEMORY
+    assert second.answer == first.answer
+    assert calls == (
+        world.embedder.trouble.calls,
+        world.index.trouble.calls,
+        world.catalog.trouble.calls,
+    )
+
+
+async def test_a_known_query_vector_needs_no_embedder(world: World) -> None:
+    await world.search()
+    world.embedder.trouble.error = Unavailable("gone")
+    served = await world.search(page_size=5)
+    assert ids(served) == LAMPS
+    assert not served.answer.degraded
+
+
+async def test_skip_cache_neither_reads_nor_writes_it(world: World) -> None:
+    await world.search(skip_cache=True)
+    assert world.cache.memory.entry_count == 0
+    await world.search()
+    served = await world.search(skip_cache=True)
+    assert served.provenance is Provenance.COMPUTED
+
+
+async def test_identical_queries_in_flight_are_computed_once(world: World) -> None:
+    world.index.may_answer = asyncio.Event()
+    waiting = [asyncio.create_task(world.search()) for _ in range(10)]
+    await until(lambda: world.index.trouble.calls > 0)
+    world.index.may_answer.set()
+    served = await asyncio.gather(*waiting)
+    assert world.index.trouble.calls == 1
+    provenances = [one.provenance for one in served]
+    assert provenances.count(Provenance.COMPUTED) == 1
+    assert provenances.count(Provenance.SHARED) == 9
+
+
+@pytest.mark.parametrize("trouble", ["error", "hangs"])
+@pytest.mark.parametrize("broken", ["embedder", "index"])
+async def test_without_a_vector_or_an_index_words_answer_and_say_so(
+    world: World, broken: str, trouble: str
+) -> None:
+    part = world.embedder if broken == "embedder" else world.index
+    if trouble == "hangs":
+        part.trouble.hangs = True
+    else:
+        part.trouble.error = Unavailable("gone")
+    served = await world.search(budget_seconds=0.5)
+    assert ids(served) == LAMPS
+    assert served.answer.degraded == {Degradation.LEXICAL_ONLY}
+    assert served.answer.plan.strategy is Strategy.TEXT
+    assert served.answer.space == ""
+
+
+async def test_no_ready_space_means_words(world: World) -> None:
+    world.spaces.ids = ()
+    served = await world.search()
+    assert served.answer.degraded == {Degradation.LEXICAL_ONLY}
+
+
+async def test_a_space_that_the_index_refuses_means_words_and_a_second_look(world: World) -> None:
+    world.index.trouble.error = FailedPrecondition("another space", reason="SPACE_MISMATCH")
+    served = await world.search()
+    assert served.answer.degraded == {Degradation.LEXICAL_ONLY}
+
+
+async def test_another_space_than_the_best_one_is_labelled_and_not_cached(world: World) -> None:
+    world.embedder.failing = {"best"}
+    served = await world.search()
+    assert served.answer.space == "local"
+    assert served.answer.degraded == {Degradation.FALLBACK_SPACE}
+    world.embedder.failing = set()
+    served = await world.search()
+    assert served.answer.space == "best"
+    assert not served.answer.degraded
+
+
+async def test_an_index_that_is_behind_and_empty_leaves_the_answer_to_words(world: World) -> None:
+    world.index.ranking, world.index.revision = [], 0
+    served = await world.search()
+    assert ids(served) == LAMPS
+    assert Degradation.LEXICAL_ONLY in served.answer.degraded
+
+
+async def test_an_index_that_is_behind_for_long_is_labelled_stale(world: World) -> None:
+    world.changes.apply([CategoryChange(2, None, "Home > Lamps")])
+    await until(lambda: world.changes.is_stale(1))
+    served = await world.search()
+    assert served.answer.degraded == {Degradation.STALE_INDEX}
+    assert served.answer.revision == 1
+
+
+async def test_products_that_the_catalog_has_no_more_make_room_for_others(world: World) -> None:
+    world.index.ranking = ["gone-1", "lamp-1", "gone-2", "lamp-2", "lamp-3"]
+    served = await world.search(page_size=2)
+    assert ids(served) == ["lamp-1", "lamp-2"]
+
+
+async def test_a_product_that_left_the_category_is_not_shown_in_it(world: World) -> None:
+    world.catalog.add("lamp-2", "a lamp that moved", "Garden")
+    served = await world.search(category="Home")
+    assert ids(served) == ["lamp-1", "lamp-3"]
+
+
+async def test_a_revision_that_nobody_reaches_is_a_clear_error(world: World) -> None:
+    with pytest.raises(DeadlineExceeded) as failure:
+        await world.search(min_revision=99, budget_seconds=0.3)
+    assert failure.value.reason == "REVISION_NOT_REACHED"
+    assert failure.value.metadata == {"revision": "1"}
+
+
+async def test_a_revision_that_words_reach_before_the_index_is_answered_by_words(
+    world: World,
+) -> None:
+    world.catalog.revision = 5
+    served = await world.search(min_revision=5, budget_seconds=0.3)
+    assert served.answer.revision == 5
+    assert Degradation.LEXICAL_ONLY in served.answer.degraded
+
+
+async def test_with_the_catalog_gone_a_cached_answer_is_served_and_labelled(world: World) -> None:
+    await world.search()
+    world.catalog.trouble.error = Unavailable("gone")
+    world.changes.is_following = False
+    served = await world.search()
+    assert ids(served) == LAMPS
+    assert served.degraded == {Degradation.UNVERIFIED_CACHE}
+
+
+async def test_when_no_stage_can_answer_the_error_says_to_retry(world: World) -> None:
+    world.catalog.trouble.error = Unavailable("gone")
+    with pytest.raises(Unavailable):
+        await world.search()
+
+
+async def test_a_wrong_argument_is_not_taken_for_an_outage(world: World) -> None:
+    world.index.trouble.error = InvalidArgument("category", "no")
+    with pytest.raises(InvalidArgument):
+        await world.search()
+
+
+async def test_similar_products_leave_out_the_product(world: World) -> None:
+    served = await world.searching.similar(SimilarQuery("lamp-1", 10, "", 0, 1.0))
+    assert ids(served) == ["lamp-2", "lamp-3"]
+
+
+async def test_without_an_index_similar_products_are_found_by_name(world: World) -> None:
+    world.index.trouble.error = Unavailable("gone")
+    world.catalog.add("lamp-9", "a lamp lamp-1 deluxe", "Home > Lamps")
+    served = await world.searching.similar(SimilarQuery("lamp-1", 10, "", 0, 1.0))
+    assert ids(served) == ["lamp-9"]
+    assert served.answer.degraded == {Degradation.LEXICAL_ONLY}
+
+
+async def test_products_like_an_unknown_one_are_not_found(world: World) -> None:
+    world.index.trouble.error = NotFound("no", reason="PRODUCT_NOT_FOUND")
+    with pytest.raises(NotFound):
+        await world.searching.similar(SimilarQuery("nothing", 10, "", 0, 1.0))
