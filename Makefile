@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CATALOG ?= examples/catalog.jsonl
+# The large catalog where it lies beside the checkout, else the sample.
+BENCH_CATALOG ?= $(firstword $(wildcard ../shared/data/icecat/products.jsonl.gz) $(CATALOG))
 INSTALLED := $(VENV)/.installed
 PROTOS := $(shell find protos -name '*.proto') protos/generate.py
 
@@ -40,7 +42,7 @@ lint: install ## Check style and types
 
 .PHONY: bench
 bench: install ## Measure import, search, memory and start beside their floors
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH_CATALOG)
 
 .PHONY: lock
 lock: ## Resolve the lock files anew (needs uv)
