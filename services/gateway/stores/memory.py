@@ -8,7 +8,7 @@ from cachetools import TLRUCache
 from services.gateway.entries import Entry
 
 # Of an entry beside its body: objects, key, slots of the cache. Measured with tracemalloc.
-OVERHEAD_BYTES = 700
+OVERHEAD_BYTES = 800
 
 
 class MemoryStore:

@@ -1,0 +1,1 @@
+"""The whole product: real processes, started as a user starts them."""

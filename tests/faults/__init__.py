@@ -1,0 +1,1 @@
+"""Processes that die while others write and search."""
