@@ -150,7 +150,15 @@ def _fill_free_form(part: Message, value: Any, path: str, depth: int) -> None:
     pool: Any = part.DESCRIPTOR.file.pool
     try:
         json_format.ParseDict(_plain(value, path, depth + 1), part, descriptor_pool=pool)
-    except (json_format.ParseError, DecodeError, TypeError, ValueError):
+    except (
+        json_format.ParseError,
+        DecodeError,
+        TypeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+    ):
+        # json_format trusts the form of an Any: a missing "value", a type that is no text.
         kind = part.DESCRIPTOR.name
         raise InvalidArgument(path, f"is not a google.protobuf.{kind}") from None
 

@@ -1,0 +1,1 @@
+"""The truth about products, and the feed of what changed."""

@@ -1,0 +1,49 @@
+"""The catalog: `python -m services.catalog`."""
+
+from functools import partial
+
+from services.catalog.catalog import Catalog
+from services.catalog.feed import ChangeFeed
+from services.catalog.servicer import CatalogServicer, RetrievalServicer
+from services.catalog.settings import CatalogSettings
+from services.catalog.stores.sqlite import SqliteStore
+from services.common.server import Service, run
+from services.common.settings import load
+from vitrina.catalog.v1 import catalog_pb2, catalog_pb2_grpc, retrieval_pb2, retrieval_pb2_grpc
+
+
+def compose(settings: CatalogSettings) -> Service:
+    """Wire the catalog."""
+    feed = ChangeFeed()
+    store = SqliteStore(
+        settings.database_path,
+        text_weights=settings.text_weights,
+        readers=settings.readers,
+        on_commit=feed.announce,
+    )
+    catalog = Catalog(store, feed, default_currency=settings.default_currency)
+    return Service(
+        name="catalog",
+        listen=settings.listen,
+        service_names=[
+            catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name,
+            retrieval_pb2.DESCRIPTOR.services_by_name["RetrievalService"].full_name,
+        ],
+        registrations=[
+            partial(
+                catalog_pb2_grpc.add_CatalogServiceServicer_to_server, CatalogServicer(catalog)
+            ),
+            partial(
+                retrieval_pb2_grpc.add_RetrievalServiceServicer_to_server,
+                RetrievalServicer(catalog),
+            ),
+        ],
+        adapters=[store],
+        grace_seconds=settings.grace_seconds,
+        on_drain=[feed.drain],
+    )
+
+
+if __name__ == "__main__":
+    settings = load(CatalogSettings)
+    run(lambda: compose(settings), settings, "catalog")

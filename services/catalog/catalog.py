@@ -1,0 +1,186 @@
+"""What the catalog does: reading, writing, following and finding products."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from services.catalog import feed, paging, text
+from services.catalog.changes import Upserted
+from services.catalog.pacing import paced
+from services.catalog.products import (
+    Product,
+    ProductDraft,
+    StoredProduct,
+    category_path,
+    product_id,
+    quoted,
+)
+from services.catalog.stores import (
+    CatalogState,
+    ChangePage,
+    Products,
+    Store,
+    TextHits,
+)
+from services.common import categories
+from services.common.errors import InvalidArgument, NotFound
+
+DEFAULT_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 1_000
+MAX_BATCH_PRODUCTS = 500
+MAX_READ_IDS = 1_000
+MAX_QUERY_CHARACTERS = 1_000
+MAX_HITS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class BatchUpserts:
+    """A result or an error for each product, and a revision that holds all that went in."""
+
+    results: list[Upserted | InvalidArgument]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of products; an empty token on the last one."""
+
+    products: list[StoredProduct]
+    next_page_token: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """Products in the very category, and in it and all below it."""
+
+    path: str
+    product_count: int
+    subtree_product_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """Categories in order of path, and the newest revision at the time of the read."""
+
+    categories: list[Category]
+    revision: int
+
+
+def _within(field: str, number: int, at_most: int) -> int:
+    if not 1 <= number <= at_most:
+        raise InvalidArgument(field, f"{number}, must be 1 to {at_most}")
+    return number
+
+
+class Catalog:
+    """The operations on products. Arguments are checked here; see the contract for limits."""
+
+    def __init__(self, store: Store, changes: feed.ChangeFeed, *, default_currency: str) -> None:
+        self._store = store
+        self._changes = changes
+        self._default_currency = default_currency
+
+    async def get(self, id_text: str) -> tuple[StoredProduct, int]:
+        """Return a product and the newest revision; NotFound (PRODUCT_NOT_FOUND)."""
+        found = await self._store.get([product_id(id_text)])
+        if not found.products:
+            raise _not_found(id_text)
+        return found.products[0], found.revision
+
+    async def list_page(self, page_size: int, page_token: str, category: str) -> Listing:
+        """Return a page in the order of ids. A page size of 0 stands for the default."""
+        limit = _within("page_size", page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+        path = category_path(category)
+        after_id = paging.id_of_token(page_token, path) if page_token else ""
+        page = await self._store.page(after_id, path, limit)
+        token = paging.page_token(page.products[-1].product.id, path) if page.has_more else ""
+        return Listing(page.products, token, page.revision)
+
+    async def upsert(self, draft: ProductDraft) -> Upserted:
+        """Create or replace a product. InvalidArgument names its field."""
+        product = Product.parse(draft, self._default_currency)
+        upserts = await self._store.upsert([product], _now_us())
+        return upserts.results[0]
+
+    async def batch_upsert(self, drafts: Sequence[ProductDraft]) -> BatchUpserts:
+        """Upsert those that are valid in one transaction."""
+        if not 1 <= len(drafts) <= MAX_BATCH_PRODUCTS:
+            raise InvalidArgument(
+                "products", f"{len(drafts)} given, must be 1 to {MAX_BATCH_PRODUCTS}"
+            )
+        parsed: list[Product | InvalidArgument] = []
+        seen: set[str] = set()
+        async for position, draft in paced(enumerate(drafts)):
+            try:
+                if draft.id in seen:
+                    raise InvalidArgument("id", "comes twice", reason="DUPLICATE_ID")
+                seen.add(draft.id)
+                parsed.append(Product.parse(draft, self._default_currency))
+            except InvalidArgument as error:
+                parsed.append(error.within(f"products[{position}]"))
+        upserts = await self._store.upsert(
+            [product for product in parsed if isinstance(product, Product)], _now_us()
+        )
+        results = iter(upserts.results)
+        return BatchUpserts(
+            [next(results) if isinstance(entry, Product) else entry for entry in parsed],
+            upserts.revision,
+        )
+
+    async def delete(self, id_text: str, *, allow_missing: bool) -> int:
+        """Remove a product; return a revision that holds it. NotFound (PRODUCT_NOT_FOUND)."""
+        deletion = await self._store.delete(product_id(id_text))
+        if not deletion.was_there and not allow_missing:
+            raise _not_found(id_text)
+        return deletion.revision
+
+    async def categories(self) -> Categories:
+        """List every category that holds products, and its ancestors."""
+        found = await self._store.category_counts()
+        subtrees: dict[str, int] = {}
+        for path, count in found.counts.items():
+            for ancestor in categories.self_and_ancestors(path):
+                subtrees[ancestor] = subtrees.get(ancestor, 0) + count
+        return Categories(
+            [
+                Category(path, found.counts.get(path, 0), subtrees[path])
+                # By names, so that what is below a category follows it directly.
+                for path in sorted(subtrees, key=lambda path: path.split(categories.SEPARATOR))
+            ],
+            found.revision,
+        )
+
+    def watch(self, after_revision: int, *, with_products: bool) -> AsyncIterator[ChangePage]:
+        """Follow the changes after a revision; see `feed.watch`."""
+        return feed.watch(self._store, self._changes, after_revision, with_products=with_products)
+
+    async def search_text(self, query: str, limit: int, category: str) -> TextHits:
+        """Find active products by their words, the best first."""
+        if not 1 <= len(query) <= MAX_QUERY_CHARACTERS:
+            raise InvalidArgument(
+                "query", f"{len(query)} characters, must be 1 to {MAX_QUERY_CHARACTERS}"
+            )
+        path = category_path(category)
+        at_most = _within("limit", limit, MAX_HITS)
+        return await self._store.search_text(text.query_terms(query), path, at_most)
+
+    async def get_active(self, ids: Sequence[str]) -> Products:
+        """Return the active products among the ids, in their order."""
+        if len(ids) > MAX_READ_IDS:
+            raise InvalidArgument("ids", f"{len(ids)} given, at most {MAX_READ_IDS}")
+        found = await self._store.get(ids)
+        by_id = {entry.product.id: entry for entry in found.products if entry.product.active}
+        return Products([by_id[id_text] for id_text in ids if id_text in by_id], found.revision)
+
+    async def state(self) -> CatalogState:
+        """Return what the catalog holds."""
+        return await self._store.state()
+
+
+def _not_found(id_text: str) -> NotFound:
+    return NotFound(f"product {quoted(id_text)} is not there", reason="PRODUCT_NOT_FOUND")
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000

@@ -1,0 +1,76 @@
+"""The change feed: history first, then each change as soon as it is committed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from services.catalog.stores import ChangePage, Store
+from services.common.errors import FailedPrecondition, InvalidArgument, Unavailable
+
+
+class ChangeFeed:
+    """Wakes those who wait for a revision. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._head_revision = 0
+        self._is_draining = False
+        self._news = asyncio.Event()
+
+    def announce(self, head_revision: int) -> None:
+        """Say that a revision is committed."""
+        if head_revision > self._head_revision:
+            self._head_revision = head_revision
+            self._wake()
+
+    def drain(self) -> None:
+        """End every watch, now and from now on, with Unavailable."""
+        self._is_draining = True
+        self._wake()
+
+    def _wake(self) -> None:
+        # Everybody who waits holds the old event, so none can miss it and none wakes twice.
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    def check_open(self) -> None:
+        """Raise Unavailable while draining."""
+        if self._is_draining:
+            raise Unavailable("the catalog drains; go on with the last revision seen")
+
+    async def wait_beyond(self, revision: int) -> None:
+        """Return when a newer revision is committed; Unavailable when the feed drains."""
+        while True:
+            self.check_open()
+            if self._head_revision > revision:
+                return
+            await self._news.wait()
+
+
+async def watch(
+    store: Store, feed: ChangeFeed, after_revision: int, *, with_products: bool
+) -> AsyncIterator[ChangePage]:
+    """Yield every change after a revision, in order, each once, without end.
+
+    The first page comes at once, even if it is empty. Errors: InvalidArgument,
+    FailedPrecondition (REVISION_UNKNOWN) for a revision that is not there yet,
+    Unavailable when the feed drains.
+    """
+    if after_revision < 0:
+        raise InvalidArgument("after_revision", f"{after_revision}, must be zero or more")
+    page = await store.changes_after(after_revision, with_products=with_products)
+    if after_revision > page.head_revision:
+        raise FailedPrecondition(
+            f"after_revision: {after_revision} is newer than this catalog's "
+            f"{page.head_revision}; begin again with 0",
+            reason="REVISION_UNKNOWN",
+        )
+    yield page
+    cursor = after_revision
+    while True:
+        feed.check_open()
+        if page.changes:
+            cursor = page.changes[-1].revision
+        if cursor >= page.head_revision:
+            await feed.wait_beyond(cursor)
+        page = await store.changes_after(cursor, with_products=with_products)
+        if page.changes:
+            yield page

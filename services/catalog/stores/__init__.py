@@ -1,0 +1,129 @@
+"""Where products live: what every store does, whatever its technology."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.catalog.changes import Change, Upserted
+from services.catalog.products import Product, StoredProduct
+from services.catalog.text import Term
+
+# A page must fit in one message of 16 MiB. A single product may fill almost all of it.
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+MAX_PAGE_CHANGES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogState:
+    """The newest revision, the number of products, and the catalog's name for itself."""
+
+    revision: int
+    product_count: int
+    catalog_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upserts:
+    """A result for each product, in order, and the newest revision after the write."""
+
+    results: list[Upserted]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Whether the product was there, and the newest revision after the write."""
+
+    was_there: bool
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Products:
+    """Products, and the newest revision at the time of the read."""
+
+    products: list[StoredProduct]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProductPage:
+    """Products in the order of their ids, and whether more come after them."""
+
+    products: list[StoredProduct]
+    has_more: bool
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryCounts:
+    """Products in each category that has any, by its path."""
+
+    counts: dict[str, int]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """Changes in order of revision, and the newest revision at the time of the read."""
+
+    changes: list[Change]
+    head_revision: int
+    catalog_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextHits:
+    """Product ids with their scores, the best first, and the revision they reflect."""
+
+    hits: list[tuple[str, float]]
+    revision: int
+
+
+class Store(Protocol):
+    """Keeps products, their changes, and the index of their words.
+
+    Every call sees one state of the catalog. A write is one transaction: when
+    it returns, it has reached the disk with its changes and its words; when
+    its caller goes away, it is done wholly or not at all. Errors: Unavailable
+    when the technology fails, Overloaded when too many calls wait for it.
+    """
+
+    async def state(self) -> CatalogState:
+        """Return what the catalog holds."""
+        ...
+
+    async def upsert(self, products: Sequence[Product], now_us: int) -> Upserts:
+        """Apply `plan_upserts`. Ids must be distinct."""
+        ...
+
+    async def delete(self, product_id: str) -> Deletion:
+        """Remove a product if it is there."""
+        ...
+
+    async def get(self, ids: Sequence[str]) -> Products:
+        """Return those that are there, each once, in any order."""
+        ...
+
+    async def page(self, after_id: str, category: str, limit: int) -> ProductPage:
+        """Return up to `limit` products with greater ids, by code point.
+
+        Of a category and those below it; of all with an empty one. A page that
+        would be above MAX_PAGE_BYTES is shorter, but never empty for that.
+        """
+        ...
+
+    async def category_counts(self) -> CategoryCounts:
+        """Count the products of each category."""
+        ...
+
+    async def changes_after(self, revision: int, *, with_products: bool) -> ChangePage:
+        """Return up to MAX_PAGE_CHANGES changes after a revision, bound as `page` is."""
+        ...
+
+    async def search_text(self, terms: Sequence[Term], category: str, limit: int) -> TextHits:
+        """Return active products that hold a term; those that hold all come first.
+
+        Scores are above zero and never rise from one hit to the next.
+        """
+        ...

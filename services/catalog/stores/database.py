@@ -1,0 +1,147 @@
+"""A SQLite file: one connection that writes, and several that read meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import URL, Connection, Executable, Row, event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from services.common.errors import Overloaded, Unavailable
+from services.common.telemetry import get_logger
+
+log = get_logger()
+
+T = TypeVar("T")
+
+# Beyond this many, a write would wait for seconds; its caller does better to back off.
+MAX_WAITING_WRITES = 256
+_READER_WAIT_SECONDS = 10.0
+
+_PRAGMAS = {
+    # Only another program (a backup) can hold the lock; ours queue before it.
+    "busy_timeout": "5000",
+    # Readers go on while a write commits.
+    "journal_mode": "WAL",
+    # With WAL, NORMAL does not flush at each commit: a power cut may lose the last
+    # commits, and an upsert that was answered must be on the disk.
+    "synchronous": "FULL",
+    "foreign_keys": "ON",
+    "cache_size": "-32000",  # KiB, for each connection
+    "mmap_size": str(256 * 1024 * 1024),
+    "temp_store": "MEMORY",
+}
+
+
+@asynccontextmanager
+async def _failures_named() -> AsyncIterator[None]:
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise Overloaded("too many reads at once") from error
+    except OperationalError as error:
+        # The driver's words alone: the rest of the error is SQL.
+        log.error("store failed", problem=str(error.orig))
+        raise Unavailable("the store of the catalog does not answer") from error
+
+
+class Database:
+    """Runs statements: reads at once, writes one after another. Open it with `async with`."""
+
+    def __init__(self, path: Path, *, readers: int) -> None:
+        self._path = path
+        url = URL.create("sqlite+aiosqlite", database=str(path))
+        self._writer = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
+        self._readers = create_async_engine(
+            url,
+            # One statement, one state of the database: there is nothing to begin or end.
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            pool_size=readers,
+            max_overflow=0,
+            pool_timeout=_READER_WAIT_SECONDS,
+            pool_use_lifo=True,
+            # Errors are logged, and products do not belong in logs.
+            hide_parameters=True,
+        )
+        _prepare(self._writer, _PRAGMAS, begin="BEGIN IMMEDIATE")
+        _prepare(self._readers, _PRAGMAS | {"query_only": "ON"}, begin=None)
+        self._turn = asyncio.Lock()
+        self._waiting_writes = 0
+        self._writing: asyncio.Task[Any] | None = None
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._path.parent.mkdir, parents=True, exist_ok=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        async with self._turn:
+            await self._readers.dispose()
+            await self._writer.dispose()
+
+    async def rows(
+        self, statement: Executable, parameters: Mapping[str, Any]
+    ) -> Sequence[Row[*tuple[Any, ...]]]:
+        """Return the rows of one statement that reads."""
+        async with _failures_named(), self._readers.connect() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+    async def write(
+        self,
+        transaction: Callable[[AsyncConnection], Awaitable[T]],
+        after_commit: Callable[[T], None] = lambda _: None,
+    ) -> T:
+        """Run a transaction, then `after_commit` with its result.
+
+        A caller that goes away while it waits for its turn writes nothing; once
+        begun, the transaction runs to its end without the caller.
+        """
+        if self._waiting_writes >= MAX_WAITING_WRITES:
+            raise Overloaded(f"{MAX_WAITING_WRITES} writes wait already")
+        self._waiting_writes += 1
+        try:
+            await self._turn.acquire()
+        finally:
+            self._waiting_writes -= 1
+        # Kept, because the event loop alone would not keep a task alive.
+        self._writing = asyncio.create_task(self._in_turn(transaction, after_commit))
+        return await asyncio.shield(self._writing)
+
+    async def _in_turn(
+        self,
+        transaction: Callable[[AsyncConnection], Awaitable[T]],
+        after_commit: Callable[[T], None],
+    ) -> T:
+        try:
+            async with _failures_named():
+                async with self._writer.begin() as connection:
+                    result = await transaction(connection)
+                after_commit(result)
+                return result
+        finally:
+            self._turn.release()
+
+    async def write_sync(self, transaction: Callable[[Connection], None]) -> None:
+        """Run a transaction that is written for a synchronous connection."""
+        await self.write(lambda connection: connection.run_sync(transaction))
+
+
+def _prepare(engine: AsyncEngine, pragmas: Mapping[str, str], *, begin: str | None) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        # The driver would begin transactions by guesses of its own.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for name, value in pragmas.items():
+            cursor.execute(f"PRAGMA {name} = {value}")
+        cursor.close()
+
+    if begin is not None:
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin_transaction(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)

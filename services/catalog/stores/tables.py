@@ -1,0 +1,152 @@
+"""The tables of the catalog, as the migrations make them."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+from services.catalog.products import PRICE_DECIMALS, Attributes, Product, StoredProduct
+
+_PRICE_SCALE = 10**PRICE_DECIMALS
+
+
+class ExactPrice(TypeDecorator[Decimal]):
+    """A decimal as an integer of 1/10,000 units: exact, and ordered as prices are."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Return the units."""
+        return None if value is None else int(value * _PRICE_SCALE)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
+        """Return the decimal."""
+        return None if value is None else Decimal(value).scaleb(-PRICE_DECIMALS)
+
+
+metadata = MetaData()
+
+# One row: the newest revision, how many products there are, the catalog's name for
+# itself, and the rules that the indexed words were made by.
+catalog = Table(
+    "catalog",
+    metadata,
+    Column("catalog_id", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("product_count", BigInteger, nullable=False),
+    Column("text_rules", Integer, nullable=False),
+)
+
+# Short columns come first: those that filter are then read without the long texts.
+products = Table(
+    "products",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("category", Text, nullable=False),
+    # Product.size_bytes, so that a page is cut before its products are read.
+    Column("size_bytes", Integer, nullable=False),
+    Column("create_time_us", BigInteger, nullable=False),
+    Column("update_time_us", BigInteger, nullable=False),
+    Column("active", Boolean(create_constraint=False), nullable=False),
+    Column("price", ExactPrice),
+    Column("currency", Text, nullable=False),
+    Column("stock", BigInteger),
+    Column("name", Text, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("image_url", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("attributes", Text, nullable=False),
+    CheckConstraint("price >= 0", name="price_is_not_negative"),
+    CheckConstraint("stock >= 0", name="stock_is_not_negative"),
+    Index("products_by_category", "category", "id"),
+)
+
+# Append-only.
+changes = Table(
+    "changes",
+    metadata,
+    Column("revision", Integer, primary_key=True),
+    Column("product_id", Text, nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("category_before", Text),
+    Column("category_after", Text),
+)
+
+# What a row holds of a product, in the order in which `product_of` takes it.
+PRODUCT_COLUMNS = (
+    products.c.id,
+    products.c.name,
+    products.c.description,
+    products.c.category,
+    products.c.brand,
+    products.c.price,
+    products.c.currency,
+    products.c.stock,
+    products.c.attributes,
+    products.c.image_url,
+    products.c.active,
+    products.c.revision,
+    products.c.create_time_us,
+    products.c.update_time_us,
+)
+
+
+def product_of(row: Sequence[Any]) -> StoredProduct:
+    """Return the product of a row that ends with PRODUCT_COLUMNS."""
+    values = row[-len(PRODUCT_COLUMNS) :]
+    return StoredProduct(
+        Product(
+            id=values[0],
+            name=values[1],
+            description=values[2],
+            category=values[3],
+            brand=values[4],
+            price=values[5],
+            currency=values[6],
+            stock=values[7],
+            attributes=Attributes(values[8]),
+            image_url=values[9],
+            active=values[10],
+        ),
+        revision=values[11],
+        create_time_us=values[12],
+        update_time_us=values[13],
+    )
+
+
+def row_of(stored: StoredProduct) -> dict[str, object]:
+    """Return the values of a product's row, without its key."""
+    product = stored.product
+    return {
+        "id": product.id,
+        "revision": stored.revision,
+        "category": product.category,
+        "size_bytes": product.size_bytes,
+        "create_time_us": stored.create_time_us,
+        "update_time_us": stored.update_time_us,
+        "active": product.active,
+        "price": product.price,
+        "currency": product.currency,
+        "stock": product.stock,
+        "name": product.name,
+        "brand": product.brand,
+        "image_url": product.image_url,
+        "description": product.description,
+        "attributes": product.attributes.json_text,
+    }

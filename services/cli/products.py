@@ -1,0 +1,85 @@
+"""`vitrina get` and `vitrina delete`."""
+
+from typing import Annotated
+
+import typer
+
+from services.cli import options
+from services.cli.connection import Gateway, gateway_at, is_interactive, run
+from services.cli.failures import WRONG_USE, Failure
+from services.cli.output import console, inert, print_json
+from services.cli.tables import show_product
+from vitrina.catalog.v1 import catalog_pb2
+
+GET_EPILOG = """Examples
+
+  vitrina get AUD-0012
+
+  vitrina get AUD-0012 --json | jq -c .product > product.jsonl"""
+
+DELETE_EPILOG = """Examples
+
+  vitrina delete AUD-0012
+
+  vitrina delete AUD-0012 --yes --json
+
+Without a terminal nobody can be asked, so --yes is needed there."""
+
+ProductId = Annotated[str, typer.Argument(metavar="ID", help="The shop's own id.")]
+
+
+def get(
+    context: typer.Context,
+    product_id: ProductId,
+    as_json: options.AsJson = False,
+    address: options.Address = None,
+    timeout: options.Timeout = None,
+) -> None:
+    """Show one product with all its fields."""
+    target = options.target_of(context, address, timeout)
+
+    async def read() -> catalog_pb2.GetProductResponse:
+        async with gateway_at(target) as gateway:
+            return await _product(gateway, product_id)
+
+    response = run(read())
+    if as_json:
+        print_json(response)
+    else:
+        show_product(response.product, response.revision)
+
+
+def delete(
+    context: typer.Context,
+    product_id: ProductId,
+    is_confirmed: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: options.AsJson = False,
+    address: options.Address = None,
+    timeout: options.Timeout = None,
+) -> None:
+    """Remove one product."""
+    if not is_confirmed and not is_interactive():
+        raise Failure("delete asks first; without a terminal pass --yes", exit_code=WRONG_USE)
+    target = options.target_of(context, address, timeout)
+
+    async def name() -> str:
+        async with gateway_at(target) as gateway:
+            return (await _product(gateway, product_id)).product.name
+
+    async def remove() -> catalog_pb2.DeleteProductResponse:
+        async with gateway_at(target) as gateway:
+            request = catalog_pb2.DeleteProductRequest(id=product_id)
+            return await gateway.call(gateway.catalog.DeleteProduct, request)
+
+    if not is_confirmed:
+        typer.confirm(f"Remove {inert(run(name()))!r}?", abort=True, err=True)
+    response = run(remove())
+    if as_json:
+        print_json(response)
+    else:
+        console().print(f"removed {inert(product_id)} (revision {response.revision})")
+
+
+async def _product(gateway: Gateway, product_id: str) -> catalog_pb2.GetProductResponse:
+    request = catalog_pb2.GetProductRequest(id=product_id)
+    return await gateway.call(gateway.catalog.GetProduct, request)

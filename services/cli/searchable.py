@@ -1,0 +1,80 @@
+"""Waiting until searches reflect a revision."""
+
+import asyncio
+import time
+
+import grpc.aio
+
+from services.cli.connection import Gateway, failure_of, is_transient
+from services.cli.failures import Failure
+from services.cli.output import inert
+from services.cli.progress import Stage
+from vitrina.search.v1 import search_pb2
+
+_POLL_SECONDS = 0.2
+# Models load and quotas pause; longer without any step forward is no progress.
+PATIENCE_SECONDS = 120.0
+
+
+async def wait_until_searchable(gateway: Gateway, revision: int, stage: Stage) -> float:
+    """Return the seconds that it took; raise Failure after PATIENCE_SECONDS without a step.
+
+    What counts is the collection that answers searches: of the ready ones,
+    that of the most preferred space.
+    """
+    started = stepped = time.monotonic()
+    first = furthest = -1
+    problem = "no collection is ready"
+    while True:
+        try:
+            status = await gateway.search.GetStatus(
+                search_pb2.GetStatusRequest(), timeout=gateway.target.timeout_seconds
+            )
+        except grpc.aio.AioRpcError as error:
+            if not is_transient(error):
+                raise failure_of(error, gateway.target.address) from None
+            problem = failure_of(error, gateway.target.address).message
+        else:
+            answering = answering_collection(status)
+            applied = answering.applied_revision if answering else 0
+            if answering and applied >= revision:
+                stage.update(1, 1)
+                return time.monotonic() - started
+            first = applied if first < 0 else first
+            problem = _problem_of(answering, revision)
+            stage.update(max(0, applied - first), max(1, revision - first), note=_note_of(status))
+            # A collection that is not ready yet makes its way too.
+            reached = sum(collection.applied_revision for collection in status.collections)
+            if reached > furthest:
+                furthest, stepped = reached, time.monotonic()
+        if time.monotonic() - stepped > PATIENCE_SECONDS:
+            raise Failure(
+                f"stored, and not searchable yet: {problem}", hint="`vitrina status` tells more"
+            )
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def answering_collection(
+    status: search_pb2.GetStatusResponse,
+) -> search_pb2.CollectionStatus | None:
+    """Return the ready collection whose space is preferred most."""
+    ready = {c.space: c for c in status.collections if c.is_ready}
+    preferred = [space.id for space in status.spaces if space.id in ready]
+    # The embedder may be away, and its list with it.
+    return ready[preferred[0]] if preferred else next(iter(ready.values()), None)
+
+
+def _problem_of(collection: search_pb2.CollectionStatus | None, revision: int) -> str:
+    if collection is None:
+        return "no collection is ready"
+    waits_for = f", waiting for {collection.stalled_by}" if collection.stalled_by else ""
+    return inert(f"the index is at revision {collection.applied_revision} of {revision}{waits_for}")
+
+
+def _note_of(status: search_pb2.GetStatusResponse) -> str:
+    notes = []
+    for collection in status.collections:
+        state = "" if collection.is_ready else " (building)"
+        stalled = f" {collection.stalled_by}" if collection.stalled_by else ""
+        notes.append(f"{collection.space} at {collection.applied_revision}{state}{stalled}")
+    return ", ".join(notes)

@@ -1,0 +1,1 @@
+"""Text to vectors: the only process that talks to models."""

@@ -1,0 +1,1 @@
+"""One file per technology that makes vectors, behind the Protocol in `base`."""

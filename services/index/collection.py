@@ -1,0 +1,235 @@
+"""A collection: the rows of one space, durable and searchable."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+
+from services.common import deadlines
+from services.common.errors import DeadlineExceeded, FailedPrecondition, NotFound
+from services.common.telemetry import get_logger
+from services.index.engines.protocol import Engine
+from services.index.graph_files import GraphFiles
+from services.index.graph_keeper import GraphKeeper
+from services.index.loading import load_rows
+from services.index.model import Batch, Found, Space, Stall, Vector
+from services.index.policy import GraphPolicy
+from services.index.rows import Rows
+from services.index.snapshot import Snapshot
+from services.index.stores.protocol import DamagedState, StateStore
+from services.index.threads import Threads
+
+log = get_logger()
+
+# How long a search waits for its min_revision if its caller set no deadline.
+_MAX_WAIT_SECONDS = 10.0
+# Kept of the caller's deadline, so that the refusal arrives before it ends.
+_MARGIN_SECONDS = 0.05
+
+
+@dataclass
+class Progress:
+    """What the follower of a collection tells of itself. Counts since the process began."""
+
+    head_revision: int = 0
+    embedded_documents: int = 0
+    unchanged_documents: int = 0
+    truncated_documents: int = 0
+    # Products that are left out, because the embedder refuses their text.
+    refused_documents: int = 0
+    is_catalog_away: bool = False
+    # As embedding finds the embedder, and as asking it for its spaces does.
+    embedder_stall: Stall = Stall.NONE
+    spaces_stall: Stall = Stall.NONE
+
+    @property
+    def stalled_by(self) -> Stall:
+        """What the collection waits for."""
+        if self.is_catalog_away:
+            return Stall.CATALOG
+        return self.embedder_stall if self.embedder_stall is not Stall.NONE else self.spaces_stall
+
+
+class Collection:
+    """Applies batches, one after the other, and answers searches meanwhile.
+
+    A batch is searchable as soon as it is durable, and never before.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        store: StateStore,
+        files: GraphFiles,
+        engine: Engine,
+        threads: Threads,
+        policy: GraphPolicy,
+    ) -> None:
+        self.space = space
+        self.progress = Progress()
+        self.catalog_id = ""
+        self.is_ready = False
+        self._store = store
+        self._engine = engine
+        self._threads = threads
+        self._policy = policy
+        self._rows = Rows(space.dimensions, incarnation="")
+        self._graphs = GraphKeeper(
+            space.id, lambda: (self._rows, self.is_ready), files, engine, threads, policy
+        )
+        self._writing = asyncio.Lock()
+        # Replaced whenever something was applied.
+        self._applied = asyncio.Event()
+
+    async def __aenter__(self) -> "Collection":
+        try:
+            try:
+                await self._load()
+            except DamagedState as damage:
+                log.error("state damaged, begun again", space=self.space.id, problem=str(damage))
+                await self._store.close()
+                await self._store.move_aside()
+                await self._load()
+        except BaseException:
+            await self._store.close()
+            raise
+        await self._graphs.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._graphs.__aexit__(kind, error, trace)
+        async with self._writing:
+            await self._store.close()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The rows as they are now."""
+        return self._rows.snapshot
+
+    @property
+    def applied_revision(self) -> int:
+        """Up to here the collection reflects the catalog, durably."""
+        return self.snapshot.revision
+
+    @property
+    def graph_save_time(self) -> datetime | None:
+        """When the graph was last saved."""
+        return self._graphs.save_time
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of vectors, graph and columns."""
+        return self._rows.memory_bytes
+
+    async def search(self, query: Vector, limit: int, path: str, min_revision: int) -> Found:
+        """Find active rows near a vector, at `min_revision` or later."""
+        await self._reach(min_revision)
+        snapshot = self.snapshot
+        return await self._threads.search(
+            lambda: snapshot.search(self._engine, self._policy, query, limit, path)
+        )
+
+    async def similar(self, product_id: str, limit: int, path: str, min_revision: int) -> Found:
+        """Find active rows near a stored row, without that one."""
+        await self._reach(min_revision)
+        snapshot = self.snapshot
+        slot = self._rows.slot_of(product_id)
+        if slot is None:
+            raise NotFound("product_id: no such product", reason="PRODUCT_NOT_FOUND")
+
+        def find(own: int) -> Found:
+            query = snapshot.vector(own)
+            return snapshot.search(self._engine, self._policy, query, limit, path, without_slot=own)
+
+        return await self._threads.search(lambda: find(slot))
+
+    async def text_hashes(self, product_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Return the hashes of the texts that the products' vectors are of."""
+        return await self._store.text_hashes(product_ids)
+
+    async def apply(self, batch: Batch) -> None:
+        """Make a batch durable, then searchable. If it raises, nothing has changed."""
+        writing = asyncio.create_task(self._apply(batch))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # the store goes on with it, so the rows in memory must follow
+            await asyncio.wait([writing])
+            raise
+
+    async def drop_content(self) -> None:
+        """Begin again with nothing, as another catalog wants it."""
+        async with self._writing:
+            self._rows = Rows(self.space.dimensions, await self._store.clear())
+            self.catalog_id = ""
+            self.is_ready = False
+            self._announce()
+        await self._graphs.drop()
+
+    async def _apply(self, batch: Batch) -> None:
+        async with self._writing:
+            vector_ids = await self._store.apply(batch)
+            self._rows.apply(batch, vector_ids)
+            self.catalog_id = batch.catalog_id
+            if batch.is_at_head and not self.is_ready:
+                self.is_ready = True
+                log.info("ready", space=self.space.id, revision=batch.revision)
+            self._announce()
+
+    def _announce(self) -> None:
+        self._applied.set()
+        self._applied = asyncio.Event()
+        self._graphs.check()
+
+    async def _reach(self, min_revision: int) -> None:
+        self._refuse_unless_ready()
+        if self.applied_revision >= min_revision:
+            return
+        remaining_seconds = deadlines.remaining_seconds(_MAX_WAIT_SECONDS)
+        try:
+            async with asyncio.timeout(
+                remaining_seconds - min(_MARGIN_SECONDS, remaining_seconds / 5)
+            ):
+                while self.applied_revision < min_revision:
+                    await self._applied.wait()
+                    self._refuse_unless_ready()
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"min_revision: {min_revision} is not applied yet, only {self.applied_revision}",
+                reason="REVISION_NOT_REACHED",
+                metadata={"revision": str(self.applied_revision)},
+            ) from None
+
+    def _refuse_unless_ready(self) -> None:
+        if not self.is_ready:
+            raise FailedPrecondition(
+                f"the collection of space {self.space.id} is being built for the first time",
+                reason="COLLECTION_NOT_READY",
+            )
+
+    async def _load(self) -> None:
+        started = time.perf_counter()
+        await self._store.open()
+        state = await self._store.state()
+        self._rows, self._graphs.save_time = await load_rows(
+            state, self._store, self._graphs.files, self._threads
+        )
+        self.catalog_id = state.catalog_id
+        self.is_ready = state.has_been_ready
+        self.progress.head_revision = state.applied_revision
+        log.info(
+            "collection opened",
+            space=self.space.id,
+            revision=state.applied_revision,
+            vectors=self.snapshot.vectors,
+            graph_vectors=self.snapshot.graph_rows,
+            is_ready=self.is_ready,
+            ms=round((time.perf_counter() - started) * 1000),
+        )

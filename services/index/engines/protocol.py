@@ -1,0 +1,96 @@
+"""What the index needs of an engine: a graph over rows that stay, and scans."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.index.model import Matrix, Vector
+
+Positions = NDArray[np.int64]
+Scores = NDArray[np.float32]
+# One bit a row, the lowest bit of a byte first.
+Bits = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class GraphParameters:
+    """How a graph is built; one that was built otherwise is not loaded."""
+
+    links: int = 32
+    ef_construction: int = 80
+
+
+class Graph(Protocol):
+    """An immutable graph over unit vectors, which it holds as float16.
+
+    Rows are told apart by their position, 0 to rows - 1. Any number of threads
+    may search it. Scores are inner products, the highest first, and there are
+    fewer than `count` if no more are found.
+    """
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of rows and links."""
+        ...
+
+    def walk(
+        self, query: Vector, count: int, *, ef: int, passing: Bits | None
+    ) -> tuple[Positions, Scores]:
+        """Find rows near the query, out of those that pass (None: all), by the graph."""
+        ...
+
+    def scan(self, query: Vector, count: int, *, passing: Bits | None) -> tuple[Positions, Scores]:
+        """Find the rows nearest to the query by comparing each that passes."""
+        ...
+
+    def vectors(self, positions: Positions) -> Matrix:
+        """Return rows as float32."""
+        ...
+
+
+class BuildCancelled(Exception):
+    """The process stops; the graph is not needed any more."""
+
+
+class Engine(Protocol):
+    """Builds, saves and loads graphs, and scans rows that are in none.
+
+    All of it blocks. A thread that calls it calls `prepare_thread` once before.
+    """
+
+    def prepare_thread(self) -> None:
+        """Keep the engine's work within the calling thread."""
+        ...
+
+    def build(
+        self,
+        chunks: Iterable[Matrix],
+        dimensions: int,
+        parameters: GraphParameters,
+        is_cancelled: Callable[[], bool],
+    ) -> Graph:
+        """Return the graph over the chunks' rows in order; BuildCancelled when it is."""
+        ...
+
+    def save(self, graph: Graph, path: Path) -> None:
+        """Write a graph that `build` or `load` returned."""
+        ...
+
+    def load(self, path: Path) -> Graph:
+        """Return what `save` wrote; any exception if the file is not that."""
+        ...
+
+    def scan(
+        self, rows: Matrix, query: Vector, count: int, *, passing: Bits | None
+    ) -> tuple[Positions, Scores]:
+        """As `Graph.scan`, over float32 rows."""
+        ...

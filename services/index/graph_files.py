@@ -1,0 +1,120 @@
+"""A graph on disk. It is derived: one that is missing or damaged is built again."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.telemetry import get_logger
+from services.index.engines.protocol import Engine, Graph, GraphParameters
+
+log = get_logger()
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class SavedGraph:
+    """A graph, the vector ids of its rows, and when it was saved."""
+
+    graph: Graph
+    vector_ids: NDArray[np.int64]
+    save_time: datetime
+
+
+class GraphFiles:
+    """The files of one collection's graph; every method blocks.
+
+    The manifest is written last and holds checksums of the others, so files
+    that do not belong together are seen to be that.
+    """
+
+    def __init__(self, folder: Path, engine: Engine, parameters: GraphParameters) -> None:
+        self._folder = folder
+        self._engine = engine
+        self._parameters = parameters
+        self._graph = folder / "graph.faiss"
+        self._vector_ids = folder / "graph.ids"
+        self._manifest = folder / "graph.json"
+
+    def save(self, graph: Graph, vector_ids: NDArray[np.int64], incarnation: str) -> datetime:
+        """Write the files, through to the disk. OSError if that fails."""
+        save_time = datetime.now(UTC)
+        graph_sum = self._write(self._graph, lambda path: self._engine.save(graph, path))
+        ids = vector_ids.astype("<i8").tobytes()
+        ids_sum = self._write(self._vector_ids, lambda path: path.write_bytes(ids))
+        manifest = {
+            "format": _FORMAT,
+            "incarnation": incarnation,
+            "rows": graph.rows,
+            "parameters": asdict(self._parameters),
+            "graph_sha256": graph_sum,
+            "vector_ids_sha256": ids_sum,
+            "save_time": save_time.isoformat(),
+        }
+        text = json.dumps(manifest, indent=2)
+        self._write(self._manifest, lambda path: path.write_text(text, encoding="utf-8"))
+        return save_time
+
+    def load(self, incarnation: str, last_vector_id: int) -> SavedGraph | None:
+        """Return what was saved for these rows; None, and a log, if that cannot be used."""
+        try:
+            if not self._manifest.exists() and not self._graph.exists():
+                return None
+            return self._load(incarnation, last_vector_id)
+        except Exception as error:  # whatever a damaged file makes of it
+            log.warning("saved graph not used", folder=self._folder.name, problem=str(error))
+            return None
+
+    def remove(self) -> None:
+        """Delete the files, as far as there are any."""
+        for path in (self._manifest, self._graph, self._vector_ids):
+            path.unlink(missing_ok=True)
+
+    def _load(self, incarnation: str, last_vector_id: int) -> SavedGraph:
+        manifest = json.loads(self._manifest.read_text(encoding="utf-8"))
+        expected = {
+            "format": _FORMAT,
+            "incarnation": incarnation,
+            "parameters": asdict(self._parameters),
+        }
+        for name, value in expected.items():
+            if manifest[name] != value:
+                raise ValueError(f"{name} is another one")
+        for path, name in ((self._graph, "graph_sha256"), (self._vector_ids, "vector_ids_sha256")):
+            if _sha256(path) != manifest[name]:
+                raise ValueError(f"{name} does not match")
+        vector_ids = np.frombuffer(self._vector_ids.read_bytes(), dtype="<i8").astype(np.int64)
+        graph = self._engine.load(self._graph)
+        if not graph.rows == len(vector_ids) == manifest["rows"]:
+            raise ValueError("numbers of rows differ")
+        # the rows were put back to an older state, and will give those ids again
+        if len(vector_ids) and int(vector_ids.max()) > last_vector_id:
+            raise ValueError("the graph is newer than the rows")
+        return SavedGraph(graph, vector_ids, datetime.fromisoformat(manifest["save_time"]))
+
+    def _write(self, path: Path, write: Callable[[Path], object]) -> str:
+        """Replace a file as a whole; return its checksum."""
+        unfinished = path.with_name(path.name + ".new")
+        write(unfinished)
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        checksum = _sha256(unfinished)
+        unfinished.replace(path)
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return checksum
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

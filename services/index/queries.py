@@ -1,0 +1,100 @@
+"""What callers ask of the index, and what of it is refused."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from services.common.errors import FailedPrecondition, InvalidArgument
+from services.index.categories import parse_path
+from services.index.collection import Collection
+from services.index.model import Found, Vector
+
+MAX_LIMIT = 1000
+MAX_SPACES = 100
+UNIT_TOLERANCE = 1e-3
+
+
+class CollectionsBySpace(Protocol):
+    """The collections there are."""
+
+    def all(self) -> Sequence[Collection]:
+        """Return every collection."""
+        ...
+
+    def find(self, space_id: str) -> Collection | None:
+        """Return the collection of a space; None if there is none."""
+        ...
+
+
+class Queries:
+    """Checks what is asked, and has the right collection answer it."""
+
+    def __init__(self, collections: CollectionsBySpace) -> None:
+        self._collections = collections
+
+    async def search(
+        self, space_id: str, vector: bytes, limit: int, category: str, min_revision: int
+    ) -> Found:
+        """Find the active products nearest to a vector of little-endian float32."""
+        _check_limit(limit)
+        path = parse_path(category)
+        collection = self._collection_of([space_id])
+        query = parse_vector(vector, collection.space.dimensions)
+        return await collection.search(query, limit, path, min_revision)
+
+    async def similar(
+        self,
+        space_ids: Sequence[str],
+        product_id: str,
+        limit: int,
+        category: str,
+        min_revision: int,
+    ) -> tuple[Found, str]:
+        """Find the active products nearest to another one, in the first space that is ready.
+
+        Returns the space's id too.
+        """
+        _check_limit(limit)
+        if not product_id:
+            raise InvalidArgument("product_id", "is required")
+        if not 1 <= len(space_ids) <= MAX_SPACES:
+            raise InvalidArgument("spaces", f"{len(space_ids)} given, 1 to {MAX_SPACES} allowed")
+        path = parse_path(category)
+        collection = self._collection_of(space_ids)
+        found = await collection.similar(product_id, limit, path, min_revision)
+        return found, collection.space.id
+
+    def collections(self) -> Sequence[Collection]:
+        """Return all collections."""
+        return self._collections.all()
+
+    def _collection_of(self, space_ids: Sequence[str]) -> Collection:
+        """Return the first that is ready, or the first that will be."""
+        found = [self._collections.find(space_id) for space_id in space_ids]
+        known = [collection for collection in found if collection is not None]
+        if not known:
+            raise FailedPrecondition(
+                f"no collection of space {', '.join(space_ids)[:500]}", reason="SPACE_MISMATCH"
+            )
+        return next((collection for collection in known if collection.is_ready), known[0])
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidArgument("limit", f"{limit} given, 1 to {MAX_LIMIT:,} allowed")
+
+
+def parse_vector(raw: bytes, dimensions: int) -> Vector:
+    """Return the vector; InvalidArgument (vector) unless it is finite, of length 1, and fits."""
+    if len(raw) != 4 * dimensions:
+        raise InvalidArgument(
+            "vector", f"{len(raw)} bytes given, {4 * dimensions} needed for {dimensions} dimensions"
+        )
+    vector = np.frombuffer(raw, dtype="<f4").astype(np.float32)
+    length = float(np.sqrt(np.dot(vector.astype(np.float64), vector.astype(np.float64))))
+    if not np.isfinite(length):
+        raise InvalidArgument("vector", "has a number that is not finite")
+    if abs(length - 1.0) > UNIT_TOLERANCE:
+        raise InvalidArgument("vector", f"has length {length:.4g}, not 1")
+    return vector

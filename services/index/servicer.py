@@ -1,0 +1,91 @@
+"""vitrina.index.v1 to the domain and back."""
+
+from typing import Any
+
+import grpc.aio
+
+from services.index.collection import Collection
+from services.index.model import Found, Strategy
+from services.index.queries import Queries
+from vitrina.index.v1 import index_pb2, index_pb2_grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_STRATEGIES = {
+    Strategy.EXACT: index_pb2.STRATEGY_EXACT,
+    Strategy.GRAPH: index_pb2.STRATEGY_GRAPH,
+}
+
+
+class IndexServicer(index_pb2_grpc.IndexServiceServicer):
+    """Serves the index."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    async def Search(
+        self, request: index_pb2.SearchRequest, context: Context
+    ) -> index_pb2.SearchResponse:
+        found = await self._queries.search(
+            request.space, request.vector, request.limit, request.category, request.min_revision
+        )
+        return index_pb2.SearchResponse(
+            hits=_hits(found), revision=found.revision, plan=_plan(found)
+        )
+
+    async def Similar(
+        self, request: index_pb2.SimilarRequest, context: Context
+    ) -> index_pb2.SimilarResponse:
+        found, space_id = await self._queries.similar(
+            request.spaces,
+            request.product_id,
+            request.limit,
+            request.category,
+            request.min_revision,
+        )
+        return index_pb2.SimilarResponse(
+            hits=_hits(found), revision=found.revision, plan=_plan(found), space=space_id
+        )
+
+    async def ListCollections(
+        self, request: index_pb2.ListCollectionsRequest, context: Context
+    ) -> index_pb2.ListCollectionsResponse:
+        return index_pb2.ListCollectionsResponse(
+            collections=[_collection(collection) for collection in self._queries.collections()]
+        )
+
+
+def _hits(found: Found) -> list[index_pb2.Hit]:
+    return [index_pb2.Hit(product_id=hit.product_id, cosine=hit.cosine) for hit in found.hits]
+
+
+def _plan(found: Found) -> index_pb2.Plan:
+    return index_pb2.Plan(
+        strategy=_STRATEGIES[found.strategy], vectors=found.vectors, passing=found.passing
+    )
+
+
+def _collection(collection: Collection) -> index_pb2.Collection:
+    progress = collection.progress
+    snapshot = collection.snapshot
+    message = index_pb2.Collection(
+        space=collection.space.id,
+        dimensions=collection.space.dimensions,
+        state=(
+            index_pb2.COLLECTION_STATE_READY
+            if collection.is_ready
+            else index_pb2.COLLECTION_STATE_BUILDING
+        ),
+        applied_revision=collection.applied_revision,
+        head_revision=max(progress.head_revision, collection.applied_revision),
+        vectors=snapshot.vectors,
+        graph_vectors=snapshot.graph_rows,
+        embedded_documents=progress.embedded_documents,
+        unchanged_documents=progress.unchanged_documents,
+        truncated_documents=progress.truncated_documents,
+        memory_bytes=collection.memory_bytes,
+        stalled_by=progress.stalled_by.value,
+    )
+    if collection.graph_save_time is not None:
+        message.graph_save_time.FromDatetime(collection.graph_save_time)
+    return message

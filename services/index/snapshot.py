@@ -1,0 +1,153 @@
+"""A collection as a search sees it: nothing in it changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.index.categories import DEAD, Categories
+from services.index.engines.protocol import Bits, Engine, Graph
+from services.index.model import Found, Hit, Matrix, Strategy, Vector
+from services.index.policy import GraphPolicy
+
+# Masks kept per snapshot, so that many categories do not fill the memory.
+_MAX_MASKS = 64
+
+Codes = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mask:
+    """Which rows pass, as bits; None where all do."""
+
+    graph: Bits | None
+    graph_passing: int
+    recent: Bits | None
+    recent_passing: int
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Rows by slot: those of the graph by their position in it, then the recent ones.
+
+    `product_ids` may grow behind the last slot; all else is as it was published.
+    """
+
+    revision: int
+    # Rows that are in the collection, active or not.
+    vectors: int
+    graph: Graph | None
+    recent: Matrix
+    product_ids: Sequence[str]
+    # By slot: DEAD, INACTIVE or the category's code.
+    codes: Codes
+    categories: Categories
+    _masks: dict[str, _Mask] = field(default_factory=dict, repr=False)
+
+    @property
+    def graph_rows(self) -> int:
+        """Slots below are in the graph."""
+        return self.graph.rows if self.graph is not None else 0
+
+    @property
+    def slots(self) -> int:
+        """All rows, the dead ones too."""
+        return len(self.codes)
+
+    def vector(self, slot: int) -> Vector:
+        """Return one row's vector."""
+        if self.graph is not None and slot < self.graph.rows:
+            return self.graph.vectors(np.array([slot], dtype=np.int64)).reshape(-1)
+        vector: Vector = self.recent[slot - self.graph_rows]
+        return vector
+
+    def alive_slots(self) -> NDArray[np.int64]:
+        """Return the slots of the rows that are in the collection."""
+        return np.flatnonzero(self.codes != DEAD)
+
+    def gather(self, slots: NDArray[np.int64]) -> Matrix:
+        """Return the vectors of slots in ascending order."""
+        border = int(np.searchsorted(slots, self.graph_rows))
+        recent = self.recent[slots[border:] - self.graph_rows]
+        if self.graph is None or not border:
+            return recent
+        return np.concatenate([self.graph.vectors(slots[:border]), recent])
+
+    def mask(self, path: str) -> _Mask:
+        """Return which rows are active and of this category or below it."""
+        mask = self._masks.get(path)
+        if mask is None:
+            passes = self.categories.passing(path)
+            if passes is None:
+                return _Mask(None, 0, None, 0)
+            of_slots = passes[self.codes]
+            mask = _Mask(
+                *_bits(of_slots[: self.graph_rows]),
+                *_bits(of_slots[self.graph_rows :]),
+            )
+            if len(self._masks) >= _MAX_MASKS:
+                self._masks.clear()
+            self._masks[path] = mask
+        return mask
+
+    def search(
+        self,
+        engine: Engine,
+        policy: GraphPolicy,
+        query: Vector,
+        limit: int,
+        path: str,
+        *,
+        without_slot: int | None = None,
+    ) -> Found:
+        """Find the nearest rows that pass, up to `limit`; blocks.
+
+        `without_slot` is never among them, though it counts as passing.
+        """
+        mask = self.mask(path)
+        count = limit if without_slot is None else limit + 1
+        strategy = Strategy.EXACT
+        slots = np.empty(0, dtype=np.int64)
+        scores = np.empty(0, dtype=np.float32)
+        if self.graph is not None and mask.graph_passing:
+            strategy, slots, scores = self._search_graph(policy, self.graph, query, count, mask)
+        if mask.recent_passing:
+            positions, recent_scores = engine.scan(
+                self.recent, query, min(count, mask.recent_passing), passing=mask.recent
+            )
+            slots = np.concatenate([slots, positions + self.graph_rows])
+            scores = np.concatenate([scores, recent_scores])
+        # float16 may round a vector to a little more than length 1
+        scores = np.clip(scores, -1.0, 1.0)
+        nearest = np.argsort(-scores, kind="stable")
+        hits = [
+            Hit(self.product_ids[slot], score)
+            for slot, score in zip(slots[nearest].tolist(), scores[nearest].tolist(), strict=True)
+            if slot != without_slot
+        ]
+        return Found(
+            hits=hits[:limit],
+            revision=self.revision,
+            strategy=strategy,
+            vectors=self.vectors,
+            passing=mask.graph_passing + mask.recent_passing,
+        )
+
+    def _search_graph(
+        self, policy: GraphPolicy, graph: Graph, query: Vector, count: int, mask: _Mask
+    ) -> tuple[Strategy, NDArray[np.int64], NDArray[np.float32]]:
+        count = min(count, mask.graph_passing)
+        ef = policy.ef(count=count, graph_rows=graph.rows, passing_rows=mask.graph_passing)
+        if ef is not None:
+            positions, scores = graph.walk(query, count, ef=ef, passing=mask.graph)
+            if len(positions) == count:
+                return Strategy.GRAPH, positions, scores
+            # what passes lies elsewhere than the query: the walk did not get there
+        positions, scores = graph.scan(query, count, passing=mask.graph)
+        return Strategy.EXACT, positions, scores
+
+
+def _bits(passes: NDArray[np.bool_]) -> tuple[Bits | None, int]:
+    passing = int(np.count_nonzero(passes))
+    return None if passing == len(passes) else np.packbits(passes, bitorder="little"), passing

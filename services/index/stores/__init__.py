@@ -1,0 +1,1 @@
+"""Durable state of a collection, one file per technology."""

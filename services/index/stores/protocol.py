@@ -1,0 +1,79 @@
+"""What a collection needs of its durable state."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.index.model import Batch, Matrix, Space
+
+
+class DamagedState(Exception):
+    """What is stored cannot be read any more. The catalog can give it all again."""
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """The rows in order of their vector ids; the columns have equal lengths."""
+
+    vector_ids: NDArray[np.int64]
+    product_ids: Sequence[str]
+    categories: Sequence[str]
+    is_active: Sequence[bool]
+
+
+@dataclass(frozen=True)
+class StoredState:
+    """What a collection durably is."""
+
+    space: Space
+    # Names the rows: another one after all were dropped. Vector ids of one
+    # incarnation are never used twice.
+    incarnation: str
+    catalog_id: str
+    applied_revision: int
+    has_been_ready: bool
+    # The newest vector id ever given.
+    last_vector_id: int
+    rows: StoredRows
+
+
+class StateStore(Protocol):
+    """The durable state of one collection. Each method is one transaction.
+
+    When it returns, its writes have reached the disk; if it raises, there are none.
+    """
+
+    async def open(self) -> None:
+        """Open it, empty if it is new. DamagedState if it cannot be read; it is closed then."""
+        ...
+
+    async def close(self) -> None:
+        """Close it. It may be opened again."""
+        ...
+
+    async def move_aside(self) -> None:
+        """Put the closed state where it is not found any more, but can be looked at."""
+        ...
+
+    async def state(self) -> StoredState:
+        """Read all but the vectors. DamagedState if it cannot be read."""
+        ...
+
+    async def vectors(self, vector_ids: NDArray[np.int64]) -> Matrix:
+        """Read the vectors of rows, in the order given. DamagedState if one is not there."""
+        ...
+
+    async def text_hashes(self, product_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Read the text hashes of those products that have a row."""
+        ...
+
+    async def apply(self, batch: Batch) -> NDArray[np.int64]:
+        """Apply a batch; return the vector ids of its embedded rows, in order."""
+        ...
+
+    async def clear(self) -> str:
+        """Drop all rows and all that is known of the catalog; return the new incarnation."""
+        ...

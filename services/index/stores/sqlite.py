@@ -1,0 +1,314 @@
+"""Durable state in one SQLite file, worked on by one thread of its own."""
+
+import asyncio
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.index.model import Batch, Columns, Matrix, Space
+from services.index.stores.protocol import DamagedState, StoredRows, StoredState
+
+T = TypeVar("T")
+
+_FORMAT = 1
+# Below the 999 parameters of old builds of SQLite.
+_IDS_PER_QUERY = 500
+
+# Vectors are apart, so that reading all columns at start does not read them,
+# and a change of price does not write one.
+_SCHEMA = """
+CREATE TABLE meta (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    space TEXT NOT NULL,
+    dimensions INTEGER NOT NULL,
+    document_template TEXT NOT NULL,
+    incarnation TEXT NOT NULL,
+    catalog_id TEXT NOT NULL,
+    applied_revision INTEGER NOT NULL,
+    has_been_ready INTEGER NOT NULL
+) STRICT;
+CREATE TABLE rows (
+    vector_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    product_id TEXT NOT NULL UNIQUE,
+    text_hash BLOB NOT NULL,
+    category TEXT NOT NULL,
+    brand TEXT NOT NULL,
+    price_e4 INTEGER,
+    stock INTEGER,
+    is_active INTEGER NOT NULL,
+    revision INTEGER NOT NULL
+) STRICT;
+CREATE TABLE vectors (
+    vector_id INTEGER PRIMARY KEY,
+    vector BLOB NOT NULL
+) STRICT;
+"""
+_INSERT = (
+    "INSERT INTO rows (product_id, text_hash, category, brand, price_e4, stock, is_active,"
+    " revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE = (
+    "UPDATE rows SET category = ?, brand = ?, price_e4 = ?, stock = ?, is_active = ?,"
+    " revision = ? WHERE product_id = ?"
+)
+
+
+class SqliteStateStore:
+    """See `StateStore`. A file of another space counts as damaged too."""
+
+    def __init__(self, path: Path, space: Space) -> None:
+        self._path = path
+        self._space = space
+        self._thread: ThreadPoolExecutor | None = None
+        self._database: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Open it, empty if it is new."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="index-state")
+        try:
+            await self._run(self._open)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close it."""
+        if self._thread is not None:
+            await self._run(self._close)
+            self._thread.shutdown(wait=False)
+            self._thread = None
+
+    async def move_aside(self) -> None:
+        """Rename the files; those that were moved aside before are overwritten."""
+        await asyncio.to_thread(self._move_aside)
+
+    async def state(self) -> StoredState:
+        """Read all but the vectors."""
+        return await self._run(self._state)
+
+    async def vectors(self, vector_ids: NDArray[np.int64]) -> Matrix:
+        """Read the vectors of rows, in the order given."""
+        return await self._run(lambda: self._vectors(vector_ids))
+
+    async def text_hashes(self, product_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Read the text hashes of those products that have a row."""
+        return await self._run(lambda: self._text_hashes(product_ids))
+
+    async def apply(self, batch: Batch) -> NDArray[np.int64]:
+        """Apply a batch; return the vector ids of its embedded rows, in order."""
+        return await self._run(lambda: self._apply(batch))
+
+    async def clear(self) -> str:
+        """Drop all rows and all that is known of the catalog; return the new incarnation."""
+        return await self._run(self._clear)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._thread is None:
+            raise RuntimeError("the store is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with _reading():
+            database = self._database = sqlite3.connect(self._path, isolation_level=None)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            found = database.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                self._create(database)
+            elif found != _FORMAT:
+                raise DamagedState(f"format {found}, not {_FORMAT}")
+            else:
+                self._check(database)
+
+    def _create(self, database: sqlite3.Connection) -> None:
+        space = self._space
+        with _transaction(database):
+            # executescript would commit by itself
+            for statement in _SCHEMA.split(";\n"):
+                database.execute(statement)
+            database.execute(
+                "INSERT INTO meta VALUES (1, ?, ?, ?, ?, '', 0, 0)",
+                (space.id, space.dimensions, space.document_template, uuid.uuid4().hex),
+            )
+            database.execute(f"PRAGMA user_version = {_FORMAT}")
+
+    def _check(self, database: sqlite3.Connection) -> None:
+        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise DamagedState("pages are damaged")
+        if _space_of(database) != self._space:
+            raise DamagedState("it is of another space")
+
+    def _move_aside(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            path = self._path.with_name(self._path.name + suffix)
+            if path.exists():
+                path.replace(path.with_name("damaged-" + path.name))
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise RuntimeError("the store is closed")
+        return self._database
+
+    def _state(self) -> StoredState:
+        with _reading():
+            incarnation, catalog_id, applied_revision, has_been_ready = self._db.execute(
+                "SELECT incarnation, catalog_id, applied_revision, has_been_ready FROM meta"
+            ).fetchone()
+            last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'rows'")
+            rows = self._db.execute(
+                "SELECT vector_id, product_id, category, is_active FROM rows ORDER BY vector_id"
+            ).fetchall()
+            return StoredState(
+                space=self._space,
+                incarnation=incarnation,
+                catalog_id=catalog_id,
+                applied_revision=applied_revision,
+                has_been_ready=bool(has_been_ready),
+                last_vector_id=(last.fetchone() or (0,))[0],
+                rows=StoredRows(
+                    vector_ids=np.array([row[0] for row in rows], dtype=np.int64),
+                    product_ids=[row[1] for row in rows],
+                    categories=[row[2] for row in rows],
+                    is_active=[bool(row[3]) for row in rows],
+                ),
+            )
+
+    def _vectors(self, vector_ids: NDArray[np.int64]) -> Matrix:
+        vectors = np.empty((len(vector_ids), self._space.dimensions), dtype="<f4")
+        with _reading():
+            for place, vector_id in enumerate(vector_ids.tolist()):
+                row = self._db.execute(
+                    "SELECT vector FROM vectors WHERE vector_id = ?", (vector_id,)
+                ).fetchone()
+                if row is None or len(row[0]) != vectors.itemsize * self._space.dimensions:
+                    raise DamagedState("a vector is missing or too short")
+                vectors[place] = np.frombuffer(row[0], dtype="<f4")
+        return vectors
+
+    def _text_hashes(self, product_ids: Sequence[str]) -> Mapping[str, bytes]:
+        hashes: dict[str, bytes] = {}
+        for start in range(0, len(product_ids), _IDS_PER_QUERY):
+            some = product_ids[start : start + _IDS_PER_QUERY]
+            marks = ", ".join("?" * len(some))
+            hashes.update(
+                self._db.execute(
+                    f"SELECT product_id, text_hash FROM rows WHERE product_id IN ({marks})",  # noqa: S608 - marks are marks
+                    some,
+                )
+            )
+        return hashes
+
+    def _apply(self, batch: Batch) -> NDArray[np.int64]:
+        database = self._db
+        vector_ids = np.empty(len(batch.embedded), dtype=np.int64)
+        with _transaction(database):
+            for product_id in batch.removed:
+                self._remove(product_id)
+            for columns in batch.retained:
+                _, _, *changed, revision = _values(columns)
+                database.execute(_UPDATE, (*changed, revision, columns.product_id))
+            for place, (columns, vector) in enumerate(batch.embedded):
+                self._remove(columns.product_id)
+                inserted = database.execute(_INSERT, _values(columns))
+                vector_ids[place] = inserted.lastrowid or 0
+                database.execute(
+                    "INSERT INTO vectors VALUES (?, ?)",
+                    (inserted.lastrowid, vector.astype("<f4").tobytes()),
+                )
+            database.execute(
+                "UPDATE meta SET applied_revision = ?, catalog_id = ?,"
+                " has_been_ready = max(has_been_ready, ?)",
+                (batch.revision, batch.catalog_id, batch.is_at_head),
+            )
+        return vector_ids
+
+    def _remove(self, product_id: str) -> None:
+        self._db.execute(
+            "DELETE FROM vectors WHERE vector_id ="
+            " (SELECT vector_id FROM rows WHERE product_id = ?)",
+            (product_id,),
+        )
+        self._db.execute("DELETE FROM rows WHERE product_id = ?", (product_id,))
+
+    def _clear(self) -> str:
+        incarnation = uuid.uuid4().hex
+        with _transaction(self._db):
+            self._db.execute("DELETE FROM vectors")
+            self._db.execute("DELETE FROM rows")
+            self._db.execute(
+                "UPDATE meta SET incarnation = ?, catalog_id = '', applied_revision = 0,"
+                " has_been_ready = 0",
+                (incarnation,),
+            )
+        return incarnation
+
+
+def stored_space(path: Path) -> Space | None:
+    """Return the space that a file is of; None if it does not tell. Blocks."""
+    if not path.is_file():
+        return None
+    try:
+        with _reading(), closing(sqlite3.connect(path, isolation_level=None)) as database:
+            return _space_of(database)
+    except DamagedState:
+        return None
+
+
+def _space_of(database: sqlite3.Connection) -> Space:
+    row = database.execute("SELECT space, dimensions, document_template FROM meta").fetchone()
+    if row is None:
+        raise DamagedState("it says of no space")
+    return Space(*row)
+
+
+def _values(columns: Columns) -> tuple[object, ...]:
+    return (
+        columns.product_id,
+        columns.text_hash,
+        columns.category,
+        columns.brand,
+        columns.price_e4,
+        columns.stock,
+        columns.is_active,
+        columns.revision,
+    )
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Tell damage from what passes by, as a full disk or a lock does."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # no such table or column
+            raise DamagedState(str(error)) from error
+        raise
+    except sqlite3.DatabaseError as error:
+        raise DamagedState(str(error)) from error

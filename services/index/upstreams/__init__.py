@@ -1,0 +1,1 @@
+"""The catalog and the embedder, as the domain sees them."""

@@ -1,0 +1,112 @@
+"""What only the SQLite store promises: its tables, its pragmas, its limits."""
+
+import asyncio
+import os
+import sqlite3
+from pathlib import Path
+
+import psutil
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlalchemy import text as sql
+
+from services.catalog import text
+from services.catalog.stores import database
+from services.catalog.stores.tables import metadata
+from services.catalog.text import query_terms
+from services.common.errors import Overloaded, Unavailable
+from tests.catalog_support import open_store, product
+
+
+async def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> None:
+    differences: list[object] = []
+
+    def compare(connection: Connection) -> None:
+        made = {"include_name": lambda name, kind, _: kind != "table" or name in metadata.tables}
+        context = MigrationContext.configure(connection, opts=made)
+        differences.extend(compare_metadata(context, metadata))
+
+    async with open_store(tmp_path):
+        pass
+    async with database.Database(tmp_path / "catalog.db", readers=1) as opened:
+        await opened.write_sync(compare)
+    assert differences == []
+
+
+async def test_each_catalog_has_a_name_of_its_own(tmp_path: Path) -> None:
+    ids = set()
+    for folder in (tmp_path / "one", tmp_path / "deeply" / "other %20?"):
+        async with open_store(folder) as store:
+            ids.add((await store.state()).catalog_id)
+    assert len(ids) == 2
+
+
+async def test_words_are_indexed_anew_when_the_rules_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_store(tmp_path) as store:
+        await store.upsert(
+            [product(f"p{i}", name=f"Silla {i}") for i in range(501)]
+            + [product("hidden", name="Silla", active=False)],
+            0,
+        )
+    with sqlite3.connect(tmp_path / "catalog.db") as connection:
+        connection.execute("UPDATE words SET name = 'antiguo'")
+    connection.close()
+    monkeypatch.setattr(text, "RULES_VERSION", text.RULES_VERSION + 1)
+    async with open_store(tmp_path) as store:
+        assert (await store.search_text(query_terms("antiguo"), "", 10)).hits == []
+        assert len((await store.search_text(query_terms("silla"), "", 1_000)).hits) == 501
+
+
+async def test_a_commit_is_flushed_and_readers_cannot_write(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        for pragma, value in {"journal_mode": "wal", "foreign_keys": 1, "query_only": 1}.items():
+            assert (await store._database.rows(sql(f"PRAGMA {pragma}"), {}))[0][0] == value
+        async with store._database._writer.connect() as writer:
+            assert (await writer.execute(sql("PRAGMA synchronous"))).scalar_one() == 2
+        with pytest.raises(Unavailable) as refused:
+            await store._database.rows(sql("DELETE FROM products"), {})
+        assert "products" not in refused.value.message
+
+
+async def test_a_store_that_fails_is_unavailable_and_comes_back(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        await store.upsert([product("a")], 0)
+        with sqlite3.connect(tmp_path / "catalog.db") as other:
+            other.execute("ALTER TABLE changes RENAME TO hidden")
+        with pytest.raises(Unavailable):
+            await store.upsert([product("b")], 0)
+        with sqlite3.connect(tmp_path / "catalog.db") as other:
+            other.execute("ALTER TABLE hidden RENAME TO changes")
+        other.close()
+        done = await store.upsert([product("b")], 0)
+        assert done.revision == 2
+        assert (await store.state()).product_count == 2
+
+
+async def test_too_many_waiting_writes_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "MAX_WAITING_WRITES", 5)
+    async with open_store(tmp_path) as store:
+        writes = [asyncio.ensure_future(store.upsert([product(f"p{i}")], 0)) for i in range(10)]
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        refused = [result for result in results if isinstance(result, Overloaded)]
+        assert 1 <= len(refused) <= 5
+        assert (await store.state()).revision == len(results) - len(refused)
+
+
+async def test_closing_waits_for_the_write_at_work_and_leaves_no_file_open(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    await store.__aenter__()
+    writing = asyncio.ensure_future(store.upsert([product(f"p{i}") for i in range(300)], 0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    writing.cancel()
+    await store.__aexit__(None, None, None)
+    assert not [file.path for file in psutil.Process().open_files() if str(tmp_path) in file.path]
+    # The last connection to close leaves all in the one file.
+    assert [name for name in os.listdir(tmp_path) if name != "catalog.db"] == []  # noqa: PTH208

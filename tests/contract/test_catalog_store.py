@@ -1,0 +1,400 @@
+"""What every store of the catalog does. A new technology joins `stores`."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.catalog.changes import Change, ChangeKind, Outcome
+from services.catalog.stores import MAX_PAGE_BYTES, MAX_PAGE_CHANGES, Store
+from services.catalog.text import query_terms
+from tests.catalog_support import open_store, product
+
+NOW_US = 1_700_000_000_000_000
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(tmp_path) as opened:
+        yield opened
+
+
+async def all_changes(store: Store, after: int = 0) -> list[Change]:
+    changes: list[Change] = []
+    while True:
+        page = await store.changes_after(after, with_products=True)
+        if not page.changes:
+            return changes
+        changes += page.changes
+        after = changes[-1].revision
+
+
+async def found(store: Store, query: str, category: str = "", limit: int = 10) -> list[str]:
+    hits = (await store.search_text(query_terms(query), category, limit)).hits
+    assert all(score > 0 for _, score in hits)
+    assert [score for _, score in hits] == sorted((score for _, score in hits), reverse=True)
+    return [product_id for product_id, _ in hits]
+
+
+async def test_a_new_catalog_is_at_revision_zero(store: Store) -> None:
+    state = await store.state()
+    assert (state.revision, state.product_count) == (0, 0)
+    assert state.catalog_id
+
+
+async def test_a_product_comes_back_as_it_went_in(store: Store) -> None:
+    full = product(
+        "a/b ñ 😀",
+        description='x\n\t"',
+        category="A > B",
+        brand="B",
+        price="0.0001",
+        currency="EUR",
+        stock=2**63 - 1,
+        attributes={"s": "ñ", "n": 0.1, "t": True},
+        image_url="https://x/y",
+        active=False,
+    )
+    await store.upsert([full, product("p2", price="999999999999.9999", currency="USD")], NOW_US)
+    read = await store.get(["a/b ñ 😀", "absent", "p2"])
+    by_id = {stored.product.id: stored for stored in read.products}
+    assert by_id.keys() == {"a/b ñ 😀", "p2"}
+    assert by_id["a/b ñ 😀"].product == full
+    assert by_id["a/b ñ 😀"].create_time_us == by_id["a/b ñ 😀"].update_time_us == NOW_US
+    assert str(by_id["p2"].product.price) == "999999999999.9999"
+    assert read.revision == 2
+
+
+async def test_an_equal_product_takes_no_revision(store: Store) -> None:
+    first = await store.upsert([product("a"), product("b")], NOW_US)
+    assert [result.outcome for result in first.results] == [Outcome.CREATED] * 2
+    again = await store.upsert([product("a"), product("b", stock=1), product("c")], NOW_US + 5)
+    assert [(r.outcome, r.stored.revision) for r in again.results] == [
+        (Outcome.UNCHANGED, 1),
+        (Outcome.UPDATED, 3),
+        (Outcome.CREATED, 4),
+    ]
+    updated = again.results[1].stored
+    assert (updated.create_time_us, updated.update_time_us) == (NOW_US, NOW_US + 5)
+    assert again.revision == (await store.state()).revision == 4
+    assert (await store.state()).product_count == 3
+
+
+async def test_an_upsert_of_nothing_changes_nothing(store: Store) -> None:
+    await store.upsert([product()], NOW_US)
+    assert await store.upsert([], NOW_US) is not None
+    assert (await store.state()).revision == 1
+
+
+async def test_a_deletion_takes_a_revision_only_if_there_was_a_product(store: Store) -> None:
+    await store.upsert([product("a")], NOW_US)
+    gone = await store.delete("a")
+    assert (gone.was_there, gone.revision) == (True, 2)
+    absent = await store.delete("a")
+    assert (absent.was_there, absent.revision) == (False, 2)
+    assert (await store.get(["a"])).products == []
+    assert (await store.state()).product_count == 0
+    back = await store.upsert([product("a")], NOW_US + 9)
+    assert back.results[0].outcome is Outcome.CREATED
+    assert back.results[0].stored.create_time_us == NOW_US + 9
+
+
+async def test_a_change_carries_its_product_only_while_it_is_the_last(store: Store) -> None:
+    await store.upsert([product("a", category="A"), product("b")], NOW_US)
+    await store.upsert([product("a", category="B")], NOW_US)
+    await store.delete("b")
+    changes = await all_changes(store)
+    assert [
+        (c.revision, c.kind, c.product_id, c.category_before, c.category_after) for c in changes
+    ] == [
+        (1, ChangeKind.UPSERT, "a", None, "A"),
+        (2, ChangeKind.UPSERT, "b", None, ""),
+        (3, ChangeKind.UPSERT, "a", "A", "B"),
+        (4, ChangeKind.DELETE, "b", "", None),
+    ]
+    assert [c.product.product.category if c.product else None for c in changes] == [
+        None,
+        None,
+        "B",
+        None,
+    ]
+    bare = await store.changes_after(0, with_products=False)
+    assert [c.revision for c in bare.changes] == [1, 2, 3, 4]
+    assert all(c.product is None for c in bare.changes)
+
+
+async def test_changes_come_in_pages(store: Store) -> None:
+    await store.upsert([product(f"p{i}") for i in range(MAX_PAGE_CHANGES)], NOW_US)
+    await store.upsert([product(f"q{i}") for i in range(3)], NOW_US)
+    for with_products in (True, False):
+        first = await store.changes_after(0, with_products=with_products)
+        assert [c.revision for c in first.changes] == list(range(1, MAX_PAGE_CHANGES + 1))
+        rest = await store.changes_after(MAX_PAGE_CHANGES, with_products=with_products)
+        assert len(rest.changes) == 3
+        end = await store.changes_after(rest.head_revision, with_products=with_products)
+        assert end.changes == []
+        assert end.head_revision == MAX_PAGE_CHANGES + 3
+        assert end.catalog_id == (await store.state()).catalog_id
+
+
+async def test_pages_of_large_products_are_cut_and_miss_nothing(store: Store) -> None:
+    large = {f"n{i}": "x" * 10_000 for i in range(300)}
+    huge = {f"n{i}": "x" * 10_000 for i in range(499)} | {"n499": "\n" * 10_000}
+    sizes = [large, {}, large, huge, large, large, {}]
+    for number, attributes in enumerate(sizes):
+        await store.upsert([product(f"p{number}", attributes=attributes)], NOW_US)
+    ids = [f"p{number}" for number in range(len(sizes))]
+
+    listed: list[str] = []
+    while True:
+        page = await store.page(listed[-1] if listed else "", "", 1_000)
+        assert page.products
+        assert (
+            len(page.products) == 1
+            or sum(s.product.size_bytes for s in page.products) <= MAX_PAGE_BYTES
+        )
+        listed += [stored.product.id for stored in page.products]
+        if not page.has_more:
+            break
+    assert listed == ids
+    assert [c.product_id for c in await all_changes(store) if c.product] == ids
+
+
+async def test_a_listing_sees_each_product_once_in_the_order_of_ids(store: Store) -> None:
+    ids = ["", "B", "a", "a/b", "ab", "é", "😀", "z"][1:]
+    await store.upsert([product(i) for i in random.Random(1).sample(ids, len(ids))], NOW_US)
+    listed: list[str] = []
+    has_more = True
+    while has_more:
+        page = await store.page(listed[-1] if listed else "", "", 2)
+        assert 1 <= len(page.products) <= 2
+        listed += [stored.product.id for stored in page.products]
+        has_more = page.has_more
+    assert listed == sorted(ids)
+    assert (await store.page("", "", len(ids))).has_more is False
+    assert (await store.page("😀", "", 5)).products == []
+
+
+async def test_a_category_holds_those_below_it_and_no_namesakes(store: Store) -> None:
+    paths = {
+        "a": "Audio",
+        "b": "Audio > Hi-Fi",
+        "c": "Audio > Hi-Fi > Tuners",
+        "d": "Audiobooks",
+        "e": "Audio & Video",
+        "f": "audio",
+        "g": "",
+        "h": "100% _wool_",
+        "i": "100% _wool_ > Socks",
+        "j": "100x xwoolx > Socks",
+    }
+    await store.upsert([product(i, category=path) for i, path in paths.items()], NOW_US)
+    for category, expected in [
+        ("Audio", "abc"),
+        ("Audio > Hi-Fi", "bc"),
+        ("Audio > Hi", ""),
+        ("100% _wool_", "hi"),
+        ("'; DROP TABLE products; --", ""),
+        ("", "abcdefghij"),
+    ]:
+        page = await store.page("", category, 100)
+        assert "".join(s.product.id for s in page.products) == expected
+        assert sorted(await found(store, "lámpara", category)) == list(expected)
+    counts = await store.category_counts()
+    assert counts.counts == dict.fromkeys(paths.values(), 1)
+    assert counts.revision == len(paths)
+
+
+async def test_counts_of_an_empty_catalog(store: Store) -> None:
+    assert (await store.category_counts()).counts == {}
+    page = await store.page("", "", 10)
+    assert (page.products, page.has_more, page.revision) == ([], False, 0)
+
+
+async def test_words_follow_their_product(store: Store) -> None:
+    await store.upsert([product("a", name="Silla roja"), product("b", name="Mesa roja")], NOW_US)
+    assert await found(store, "sillas rojas") == ["a", "b"]
+    await store.upsert([product("a", name="Sillón azul")], NOW_US)
+    assert await found(store, "silla") == []
+    assert await found(store, "SILLÓN") == ["a"]
+    await store.upsert([product("a", name="Sillón azul", active=False)], NOW_US)
+    assert await found(store, "sillón") == []
+    await store.upsert([product("a", name="Sillón azul", stock=1)], NOW_US)
+    assert await found(store, "sillones") == ["a"]
+    await store.delete("a")
+    assert await found(store, "sillón") == []
+    assert await found(store, "roja") == ["b"]
+
+
+async def test_a_name_counts_more_than_a_description(store: Store) -> None:
+    await store.upsert(
+        [
+            product("a", name="Funda", description="Para su cámara"),
+            product("b", name="Cámara", description="Con su funda"),
+        ],
+        NOW_US,
+    )
+    assert await found(store, "cámaras") == ["b", "a"]
+
+
+async def test_products_with_all_words_come_before_those_with_some(store: Store) -> None:
+    await store.upsert(
+        [
+            product("some", name="raton raton raton", brand="raton", category="raton"),
+            product("all", name="Almohadilla", description="para un raton y un teclado, sin gel"),
+            *(product(f"x{i}", name="teclado") for i in range(5)),
+        ],
+        NOW_US,
+    )
+    ids = await found(store, "ratón teclado", limit=3)
+    assert ids[:2] == ["all", "some"]
+    assert len(ids) == 3
+
+
+async def test_model_numbers_are_found_however_they_are_written(store: Store) -> None:
+    await store.upsert(
+        [
+            product("a", name="Brother TN-2110 toner"),
+            product("b", name="Brother TN2110 toner"),
+            product("c", name="Xerox 006R90321 toner"),
+            product("d", name="Brother 2110 toner"),
+        ],
+        NOW_US,
+    )
+    assert set((await found(store, "tn-2110"))[:2]) == {"a", "b"}
+    assert set(await found(store, "TN2110")) == {"a", "b"}
+    assert await found(store, "006r90321") == ["c"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '" OR *',
+        '"',
+        "lampara*",
+        "NEAR(lampara mesa, 2)",
+        "name:lampara",
+        "{name brand} : lampara",
+        "lampara NOT mesa",
+        "lampara AND",
+        "^lampara",
+        "-lampara",
+        "lampara' OR '1'='1",
+        "(((lampara",
+        "lampara\0mesa",
+        "lampara + mesa",
+        "lampara;DROP TABLE words",
+    ],
+)
+async def test_no_syntax_reaches_the_index(store: Store, query: str) -> None:
+    await store.upsert([product("a"), product("b", name="Silla")], NOW_US)
+    assert await found(store, query) in ([], ["a"])
+    assert await found(store, "mesa") == ["a"]
+
+
+@pytest.mark.parametrize(
+    "query", ["𞤀𞤁", "ꟺ", "ガラス", "हिन्दी", "电脑", "ꬰ-ꬱ", "\U0001e290", "½", "٣"]
+)
+async def test_words_of_any_script_are_found(store: Store, query: str) -> None:
+    await store.upsert([product("a", name=f"x {query} y"), product("b", name="z")], NOW_US)
+    # FTS5 knows the letters of Unicode 6.1: newer ones are not found, but harm nobody.
+    assert await found(store, query) in (["a"], [])
+    assert await found(store, f"{query} x") == ["a"]
+
+
+async def test_a_query_of_no_words_finds_nothing_and_says_the_revision(store: Store) -> None:
+    await store.upsert([product()], NOW_US)
+    hits = await store.search_text([], "", 10)
+    assert (hits.hits, hits.revision) == ([], 1)
+    hits = await store.search_text(query_terms("nada"), "", 10)
+    assert (hits.hits, hits.revision) == ([], 1)
+
+
+async def test_revisions_have_no_gaps_under_concurrent_writers(store: Store) -> None:
+    chance = random.Random(7)
+
+    async def write(writer: int) -> None:
+        for _ in range(15):
+            ids = chance.sample(range(12), chance.randint(1, 4))
+            if chance.random() < 0.3:
+                await store.delete(f"p{ids[0]}")
+            else:
+                await store.upsert(
+                    [product(f"p{i}", stock=chance.randint(0, 2)) for i in ids], NOW_US + writer
+                )
+
+    await asyncio.gather(*(write(writer) for writer in range(8)))
+    changes = await all_changes(store)
+    state = await store.state()
+    assert [change.revision for change in changes] == list(range(1, state.revision + 1))
+    # Replayed, the feed gives what the store holds.
+    replayed = {c.product_id: c.product for c in changes if c.kind is ChangeKind.UPSERT}
+    for change in changes:
+        if change.kind is ChangeKind.DELETE:
+            replayed.pop(change.product_id, None)
+        elif change.product:
+            replayed[change.product_id] = change.product
+    held = (await store.page("", "", 100)).products
+    assert {p.product.id: p for p in held} == replayed
+    assert state.product_count == len(held)
+    assert sorted(await found(store, "lámpara", limit=100)) == sorted(replayed)
+
+
+async def test_readers_do_not_wait_for_a_writer(store: Store) -> None:
+    await store.upsert([product("first")], NOW_US)
+    writing = asyncio.ensure_future(
+        store.upsert([product(f"p{i}", description="x y z " * 500) for i in range(500)], NOW_US)
+    )
+    reads = 0
+    while not writing.done():
+        read = await store.get(["first", "p499"])
+        assert len(read.products) == (2 if read.revision == 501 else 1)
+        reads += 1
+    await writing
+    assert reads > 3
+
+
+async def test_a_cancelled_write_is_done_wholly_or_not_at_all(tmp_path: Path) -> None:
+    announced: list[int] = []
+    async with open_store(tmp_path, announced.append) as store:
+        for round_number in range(30):
+            before = (await store.state()).revision
+            batch = [product(f"r{round_number}-{i}") for i in range(20)]
+            writing = asyncio.ensure_future(store.upsert(batch, NOW_US))
+            for _ in range(round_number):
+                await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            # The next write is not locked out, and comes after what became of the last.
+            after = await store.upsert([product(f"then-{round_number}")], NOW_US)
+            assert after.revision - before in (1, 21)
+        assert [c.revision for c in await all_changes(store)] == list(range(1, after.revision + 1))
+        assert announced[-1] == after.revision
+        assert announced == sorted(announced)
+
+
+async def test_cancelled_reads_leave_connections_for_others(store: Store) -> None:
+    await store.upsert([product(f"p{i}") for i in range(200)], NOW_US)
+    for round_number in range(40):
+        reading = [asyncio.ensure_future(store.page("", "", 100)) for _ in range(4)]
+        for _ in range(round_number % 15):
+            await asyncio.sleep(0)
+        for read in reading:
+            read.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+    async with asyncio.timeout(10):
+        pages = await asyncio.gather(*(store.page("", "", 100) for _ in range(8)))
+    assert all(len(page.products) == 100 for page in pages)
+
+
+async def test_what_was_written_is_there_when_it_opens_again(tmp_path: Path) -> None:
+    announced: list[int] = []
+    async with open_store(tmp_path) as store:
+        await store.upsert([product("a"), product("b")], NOW_US)
+        state = await store.state()
+    async with open_store(tmp_path, announced.append) as again:
+        assert await again.state() == state
+        assert announced == [2]
+        assert await found(again, "lámpara") == ["a", "b"]

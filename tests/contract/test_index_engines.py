@@ -1,0 +1,102 @@
+"""What every engine keeps to, against NumPy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.index.engines.faiss import FaissEngine
+from services.index.engines.protocol import BuildCancelled, Engine, Graph, GraphParameters
+from services.index.model import Matrix
+
+ROWS, DIMENSIONS = 700, 24
+
+
+@pytest.fixture(params=[FaissEngine])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    made: Engine = request.param()
+    made.prepare_thread()
+    return made
+
+
+@pytest.fixture
+def rows() -> Matrix:
+    vectors = np.random.default_rng(1).standard_normal((ROWS, DIMENSIONS)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+@pytest.fixture
+def graph(engine: Engine, rows: Matrix) -> Graph:
+    return engine.build([rows[:300], rows[300:]], DIMENSIONS, GraphParameters(), lambda: False)
+
+
+def nearest(rows: Matrix, query: Matrix, count: int, passes: NDArray[np.bool_]) -> list[int]:
+    scores = np.where(passes, rows @ query, -np.inf)
+    order = np.argsort(-scores)[: min(count, int(passes.sum()))]
+    return [int(position) for position in order]
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.05, 0.5, 1.0])
+@pytest.mark.parametrize("count", [1, 10, ROWS])
+def test_scans_find_the_nearest_of_those_that_pass(
+    engine: Engine, graph: Graph, rows: Matrix, fraction: float, count: int
+) -> None:
+    passes = np.random.default_rng(2).random(ROWS) < fraction
+    bits = np.packbits(passes, bitorder="little")
+    for query in rows[:5]:
+        expected = nearest(rows, query, count, passes)
+        positions, scores = engine.scan(rows, query, count, passing=bits)
+        assert positions.tolist() == expected
+        assert scores == pytest.approx(rows[expected] @ query, abs=1e-6)
+        positions, scores = graph.scan(query, count, passing=bits)
+        assert sorted(positions.tolist()) == sorted(expected) or count < ROWS
+        assert scores == pytest.approx(rows[expected] @ query, abs=2e-3)
+        assert all(passes[positions])
+
+
+@pytest.mark.parametrize("fraction", [0.2, 1.0])
+def test_walks_find_most_of_the_nearest_and_only_what_passes(
+    graph: Graph, rows: Matrix, fraction: float
+) -> None:
+    passes = np.random.default_rng(2).random(ROWS) < fraction
+    bits = None if fraction == 1.0 else np.packbits(passes, bitorder="little")
+    found = 0
+    for query in rows[:50]:
+        positions, scores = graph.walk(query, 10, ef=200, passing=bits)
+        assert all(passes[positions])
+        assert scores.tolist() == sorted(scores.tolist(), reverse=True)
+        found += len(set(positions.tolist()) & set(nearest(rows, query, 10, passes)))
+    assert found >= 480
+
+
+def test_rows_come_back_as_they_were_but_for_float16(graph: Graph, rows: Matrix) -> None:
+    positions = np.array([699, 0, 300])
+    assert graph.vectors(positions) == pytest.approx(rows[positions], abs=1e-3)
+    assert graph.rows == ROWS
+    assert graph.memory_bytes > ROWS * DIMENSIONS * 2
+
+
+def test_a_saved_graph_answers_as_before(
+    engine: Engine, graph: Graph, rows: Matrix, tmp_path: Path
+) -> None:
+    engine.save(graph, tmp_path / "graph")
+    loaded = engine.load(tmp_path / "graph")
+    for query in rows[:5]:
+        before = graph.walk(query, 10, ef=64, passing=None)
+        after = loaded.walk(query, 10, ef=64, passing=None)
+        assert before[0].tolist() == after[0].tolist()
+    assert loaded.vectors(np.array([3])) == pytest.approx(graph.vectors(np.array([3])))
+
+
+def test_a_file_that_is_no_graph_is_an_error(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "graph").write_bytes(b"no graph")
+    with pytest.raises(Exception, match=r".+"):
+        engine.load(tmp_path / "graph")
+
+
+def test_a_build_ends_when_it_is_told_to(engine: Engine, rows: Matrix) -> None:
+    asked = iter([False, True])
+    with pytest.raises(BuildCancelled):
+        engine.build([rows], DIMENSIONS, GraphParameters(), lambda: next(asked))

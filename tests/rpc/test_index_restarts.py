@@ -1,0 +1,257 @@
+"""What of the index survives: restarts, kills, damaged files."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from services.common.channel import channel_to
+from services.common.errors import Unavailable
+from services.common.server import serving
+from services.index.__main__ import compose
+from tests.index_upstreams import World, product, running
+from tests.support import free_port, until
+from vitrina.index.v1 import index_pb2 as pb
+from vitrina.index.v1 import index_pb2_grpc
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path, graph_min_rows=40)
+    async with running(world):
+        yield world
+
+
+async def with_saved_graph(world: World) -> int:
+    """Have a graph of some rows on disk, and no newer one under way; return how many."""
+
+    async def is_saved() -> bool:
+        found = await world.collection()
+        manifest = world.folder / "graph.json"
+        return (
+            found.HasField("graph_save_time")
+            and found.vectors - found.graph_vectors <= world.graph_min_rows
+            and json.loads(manifest.read_text())["rows"] == found.graph_vectors
+        )
+
+    await until(is_saved, what="a saved graph")
+    return (await world.collection()).graph_vectors
+
+
+async def test_a_restart_is_ready_at_once_and_embeds_nothing(world: World) -> None:
+    await world.catalog.put(*(product(f"p{n}") for n in range(100)))
+    await world.at_head()
+    await world.catalog.delete("p0")
+    await world.at_head()
+    await world.stop_index()
+    await world.catalog.upstream.stop()
+    await world.embedder.upstream.stop()
+    await world.start_index()
+    found = await world.collection()
+    assert (found.state, found.applied_revision) == (pb.COLLECTION_STATE_READY, 101)
+    assert len(await world.ids()) == 99
+    await world.embedder.upstream.start()
+    await world.catalog.upstream.start()
+    await until(lambda: world.catalog.watches[-1] == 101, what="followed on")
+    await world.holds_what_the_catalog_holds()
+    assert len(world.embedder.texts) == 100
+
+
+async def test_a_first_build_that_was_cut_off_goes_on_where_it_was(world: World) -> None:
+    world.embedder.spaces = {"third": 4}
+    # the first answer is the last one for now
+    world.embedder.distort = lambda _: world.embedder.may_answer.clear()
+    world.catalog.page_size = 50
+    await world.catalog.put(*(product(f"p{n}") for n in range(50)))
+    await until(lambda: applied(world, "third", 1))
+    first = (await world.collection("third")).applied_revision
+    await world.catalog.put(*(product(f"late{n}") for n in range(60)))
+    await until(lambda: "Product late1" in world.embedder.texts)
+    await world.restart_index()
+    assert (await world.collection("third")).applied_revision == first
+    world.embedder.distort = lambda _: None
+    world.embedder.may_answer.set()
+    await world.holds_what_the_catalog_holds("third")
+    assert world.embedder.texts.count("Product p1") == 1
+
+
+async def applied(world: World, space: str, revision: int) -> bool:
+    return (await world.collection(space)).applied_revision >= revision
+
+
+async def test_a_saved_graph_is_loaded_and_newer_rows_stand_beside_it(world: World) -> None:
+    await world.catalog.put(*(product(f"p{n}") for n in range(100)))
+    await world.at_head()
+    rows = await with_saved_graph(world)
+    # few enough that no other graph is due
+    await world.catalog.put(product("new1"), product("new2"), product("p1", "Changed"))
+    await world.catalog.delete("p2", "new1")
+    await world.at_head()
+    saved = (world.folder / "graph.faiss").read_bytes()
+    await world.restart_index()
+    assert (await world.collection()).graph_vectors == rows
+    assert (world.folder / "graph.faiss").read_bytes() == saved
+    await world.holds_what_the_catalog_holds()
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    file.write_bytes(bytes(content))
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("graph.faiss", truncate),
+        ("graph.faiss", flip),
+        ("graph.faiss", Path.unlink),
+        ("graph.ids", flip),
+        ("graph.json", empty),
+        ("graph.json", Path.unlink),
+    ],
+)
+async def test_a_damaged_graph_is_built_again(
+    world: World, name: str, damage: Callable[[Path], None]
+) -> None:
+    await world.catalog.put(*(product(f"p{n}") for n in range(100)))
+    await world.at_head()
+    await with_saved_graph(world)
+    await world.stop_index()
+    damage(world.folder / name)
+    await world.start_index()
+    await world.holds_what_the_catalog_holds()
+    await with_saved_graph(world)
+    assert len(world.embedder.texts) == 100
+
+
+def overwrite_all(file: Path) -> None:
+    file.write_bytes(b"no database at all" * 100)
+
+
+def overwrite_inside(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    for start in range(4096, len(content), 4096):
+        content[start : start + 100] = b"\xff" * 100
+    file.write_bytes(bytes(content))
+
+
+def cut_in_half(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damage", [overwrite_all, overwrite_inside, cut_in_half, empty])
+async def test_a_damaged_state_is_put_aside_and_made_again(
+    world: World, damage: Callable[[Path], None]
+) -> None:
+    await world.catalog.put(*(product(f"p{n}") for n in range(100)))
+    await world.at_head()
+    await with_saved_graph(world)
+    await world.stop_index()
+    damage(world.folder / "state.sqlite")
+    await world.start_index()
+    await world.holds_what_the_catalog_holds()
+    assert damage is empty or (world.folder / "damaged-state.sqlite").exists()
+
+
+async def test_a_folder_is_not_shared_by_two_processes(world: World) -> None:
+    with pytest.raises(Unavailable, match="in use"):
+        async with serving(compose(world.settings())):
+            pass
+
+
+async def test_what_is_not_a_collection_is_left_alone(world: World) -> None:
+    await world.stop_index()
+    (world.data_dir / "index" / "notes").mkdir()
+    (world.data_dir / "index" / "file").write_text("hello")
+    await world.start_index()
+    await world.at_head()
+    assert (world.data_dir / "index" / "file").read_text() == "hello"
+
+
+class Process:
+    """A real index process."""
+
+    def __init__(self, world: World) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "VITRINA_INDEX_LISTEN": self.address,
+            "VITRINA_CATALOG_ADDRESS": world.catalog.upstream.address,
+            "VITRINA_EMBEDDER_ADDRESS": world.embedder.upstream.address,
+            "VITRINA_DATA_DIR": str(world.data_dir),
+            "VITRINA_INDEX_GRAPH_MIN_ROWS": "200",
+        }
+        self._folder = world.data_dir
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "services.index"),
+            env=self._environment,
+            cwd=self._folder,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        await until(self._is_listening, what="the index listens")
+
+    async def _is_listening(self) -> bool:
+        host, _, port = self.address.rpartition(":")
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    async def end(self, number: signal.Signals) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return await self.process.wait()
+
+
+async def test_kills_in_the_middle_of_following_lose_and_double_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    await world.catalog.upstream.start()
+    await world.embedder.upstream.start()
+    process = Process(world)
+    try:
+        async with channel_to(process.address) as channel:
+            world.stub = index_pb2_grpc.IndexServiceStub(channel)
+            await process.start()
+            for round_ in range(3):
+                await world.catalog.put(
+                    *(product(f"p{n}", f"Round {round_} of {n}") for n in range(round_, 400, 2))
+                )
+                await world.catalog.delete(*(f"p{n}" for n in range(0, 400, 30 + round_)))
+                calls = len(world.embedder.calls)
+                await until(lambda: len(world.embedder.calls) > calls)  # noqa: B023
+                await process.end(signal.SIGKILL)
+                await process.start()
+            await world.holds_what_the_catalog_holds()
+            response = await world.search("x", limit=1000)
+            assert response.plan.vectors == len(world.catalog.products)
+            assert response.revision == world.catalog.head
+            assert await process.end(signal.SIGTERM) == 0
+    finally:
+        if process.process is not None and process.process.returncode is None:
+            process.process.kill()
+            await process.process.wait()
+        await world.catalog.upstream.stop()
+        await world.embedder.upstream.stop()

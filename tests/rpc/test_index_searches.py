@@ -1,0 +1,220 @@
+"""What callers get from the index, over a real connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.common.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    VitrinaError,
+)
+from services.common.rpc_status import calling
+from tests.index_upstreams import World, product, running
+from tests.support import until
+from vitrina.index.v1 import index_pb2 as pb
+
+CATEGORIES = ["Audio", "Audio > Headphones", "Audiobooks", "Audio > Headphones > In-ear", ""]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with running(World(tmp_path)) as world:
+        await world.catalog.put(
+            *(product(f"p{n}", category=CATEGORIES[n % len(CATEGORIES)]) for n in range(50))
+        )
+        await world.at_head()
+        yield world
+
+
+async def refusal(call: Any) -> VitrinaError:
+    with pytest.raises(VitrinaError) as caught, calling("index"):
+        await call
+    return caught.value
+
+
+async def test_order_and_scores_are_those_of_the_cosine(world: World) -> None:
+    response = await world.search("warm headphones", limit=50)
+    query = world.vector("warm headphones")
+    cosines = {id_: float(world.vector(world.text(id_)) @ query) for id_ in world.catalog.products}
+    expected = sorted(cosines, key=lambda id_: -cosines[id_])
+    assert [hit.product_id for hit in response.hits] == expected
+    assert [hit.cosine for hit in response.hits] == pytest.approx(
+        [cosines[id_] for id_ in expected], abs=1e-6
+    )
+    assert response.plan.strategy == pb.STRATEGY_EXACT
+    assert (response.plan.vectors, response.plan.passing) == (50, 50)
+    assert response.revision == 50
+
+
+async def test_limit_keeps_the_nearest(world: World) -> None:
+    everything = await world.search("x", limit=50)
+    few = await world.search("x", limit=7)
+    assert list(few.hits) == list(everything.hits)[:7]
+
+
+@pytest.mark.parametrize(
+    "category", ["Audio", "  Audio>Headphones ", "Audio > Headphones > In-ear"]
+)
+async def test_a_category_is_its_subtree_and_nothing_else(world: World, category: str) -> None:
+    path = " > ".join(name.strip() for name in category.split(">"))
+    expected = {
+        id_
+        for id_, found in world.catalog.products.items()
+        if found.category == path or found.category.startswith(path + " > ")
+    }
+    assert await world.ids(category=category) == expected
+    assert (await world.search("x", category=category)).plan.passing == len(expected)
+
+
+async def test_an_unknown_category_finds_nothing(world: World) -> None:
+    response = await world.search("x", category="Audi")
+    assert (list(response.hits), response.plan.passing) == ([], 0)
+
+
+async def test_inactive_products_are_kept_but_not_found(world: World) -> None:
+    await world.catalog.put(product("p0", category="Audio", active=False))
+    found = await world.at_head()
+    assert "p0" not in await world.ids()
+    assert "p0" not in await world.ids(category="Audio")
+    assert found.vectors == 50
+    await world.catalog.put(product("p0", category="Audio", active=True))
+    await world.at_head()
+    assert "p0" in await world.ids(category="Audio")
+
+
+async def test_similar_is_by_the_stored_vector_and_without_itself(world: World) -> None:
+    request = pb.SimilarRequest(spaces=["small-1"], product_id="p7", limit=49)
+    response = await world.stub.Similar(request)
+    by_text = await world.search(world.text("p7"), limit=50)
+    assert by_text.hits[0].product_id == "p7"
+    assert [hit.product_id for hit in response.hits] == [
+        hit.product_id for hit in list(by_text.hits)[1:]
+    ]
+    assert response.space == "small-1"
+    assert response.revision == 50
+
+
+async def test_similar_takes_the_first_space_that_is_ready(world: World) -> None:
+    world.embedder.spaces["second"] = 4
+    await world.at_head("second")
+    request = pb.SimilarRequest(spaces=["missing", "second", "small-1"], product_id="p1", limit=1)
+    assert (await world.stub.Similar(request)).space == "second"
+    world.embedder.may_answer.clear()
+    world.embedder.spaces["third"] = 4
+    await until(lambda: "third" in {space for space, _ in world.embedder.calls})
+    request = pb.SimilarRequest(spaces=["third", "small-1"], product_id="p1", limit=1)
+    assert (await world.stub.Similar(request)).space == "small-1"
+    request = pb.SimilarRequest(spaces=["third"], product_id="p1", limit=1)
+    assert (await refusal(world.stub.Similar(request))).reason == "COLLECTION_NOT_READY"
+    world.embedder.may_answer.set()
+
+
+async def test_similar_to_a_product_that_is_not_there_is_refused(world: World) -> None:
+    for product_id in ("nobody", "P7", "p7 "):
+        request = pb.SimilarRequest(spaces=["small-1"], product_id=product_id, limit=1)
+        error = await refusal(world.stub.Similar(request))
+        assert isinstance(error, NotFound)
+        assert error.reason == "PRODUCT_NOT_FOUND"
+
+
+async def test_a_query_of_another_space_is_refused_even_if_it_fits(world: World) -> None:
+    vector = world.vector("x").tobytes()
+    request = pb.SearchRequest(space="small-2", vector=vector, limit=1)
+    error = await refusal(world.stub.Search(request))
+    assert isinstance(error, FailedPrecondition)
+    assert error.reason == "SPACE_MISMATCH"
+    request = pb.SearchRequest(vector=vector, limit=1)
+    assert (await refusal(world.stub.Search(request))).reason == "SPACE_MISMATCH"
+    similar = pb.SimilarRequest(spaces=["small-2"], product_id="p1", limit=1)
+    assert (await refusal(world.stub.Similar(similar))).reason == "SPACE_MISMATCH"
+
+
+def with_number(number: float) -> bytes:
+    vector = np.zeros(8, dtype="<f4")
+    vector[0] = number
+    return vector.tobytes()
+
+
+async def test_a_wrong_vector_is_refused(world: World) -> None:
+    right = with_number(1.0)
+    numbers = (float("nan"), float("inf"), 0.0, 0.9, 3e38)
+    for vector in (b"", right[:-1], right + right[:4], *map(with_number, numbers)):
+        request = pb.SearchRequest(space="small-1", vector=vector, limit=1)
+        error = await refusal(world.stub.Search(request))
+        assert isinstance(error, InvalidArgument)
+        assert (error.field, error.reason) == ("vector", "INVALID_FIELD")
+
+
+async def test_a_wrong_limit_is_refused(world: World) -> None:
+    for limit in (-(2**31), -1, 0, 1001, 2**31 - 1):
+        error = await refusal(world.search("x", limit=limit))
+        assert isinstance(error, InvalidArgument)
+        assert error.field == "limit"
+
+
+async def test_a_wrong_category_is_refused(world: World) -> None:
+    for category in ("A > > B", ">", "a" * 501, " > ".join("abcdefghijk"), "A\0B"):
+        error = await refusal(world.search("x", category=category))
+        assert isinstance(error, InvalidArgument)
+        assert error.field == "category"
+
+
+async def test_a_search_waits_for_its_min_revision(world: World) -> None:
+    world.embedder.may_answer.clear()
+    revision = await world.catalog.put(product("new"))
+    search = asyncio.create_task(world.search("Product new", min_revision=revision))
+    await until(lambda: "Product new" in world.embedder.texts)
+    assert not search.done()
+    world.embedder.may_answer.set()
+    response = await search
+    assert response.hits[0].product_id == "new"
+    assert response.revision >= revision
+
+
+async def test_a_min_revision_that_does_not_come_is_refused_before_the_deadline(
+    world: World,
+) -> None:
+    error = await refusal(world.search("x", min_revision=51, timeout=0.5))
+    assert isinstance(error, DeadlineExceeded)
+    assert error.reason == "REVISION_NOT_REACHED"
+    assert error.metadata == {"revision": "50"}
+
+
+async def test_a_cancelled_wait_leaves_nothing_behind(world: World) -> None:
+    searches = [asyncio.create_task(world.search("x", min_revision=99)) for _ in range(20)]
+    await asyncio.sleep(0)
+    for search in searches:
+        search.cancel()
+    await asyncio.wait(searches)
+    assert len((await world.search("x")).hits) == 10
+
+
+async def test_every_field_of_a_collection_is_told(world: World) -> None:
+    await world.catalog.put(product("p0", description="long " * 300))
+    await world.catalog.put(product("p1", category=CATEGORIES[1], stock=5))
+    found = await world.at_head()
+    assert (found.space, found.dimensions) == ("small-1", 8)
+    assert (found.applied_revision, found.head_revision, found.vectors) == (52, 52, 50)
+    assert (found.embedded_documents, found.unchanged_documents) == (51, 1)
+    assert found.truncated_documents == 1
+    assert found.graph_vectors == 0
+    assert found.memory_bytes > 50 * 8 * 4
+    assert found.stalled_by == ""
+    assert not found.HasField("graph_save_time")
+
+
+async def test_ids_of_any_letters_come_back_as_they_are(world: World) -> None:
+    ids = ["a/b c", "ñandú-✓", "x" * 512, "'; DROP TABLE rows; --", "100%"]
+    await world.catalog.put(*(product(id_) for id_ in ids))
+    await world.at_head()
+    assert set(ids) <= await world.ids()
+    await world.catalog.delete(*ids)
+    await world.at_head()
+    assert not set(ids) & await world.ids()
