@@ -30,7 +30,7 @@ def _plugins_for_types() -> list[str]:
 def main() -> int:
     """Generate every stub; return protoc's exit code."""
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.glob("vitrina/**/*.proto"))
-    return protoc.main(
+    exit_code: int = protoc.main(
         [
             "protoc",
             f"-I{PROTOS}",
@@ -42,6 +42,7 @@ def main() -> int:
             *sources,
         ]
     )
+    return exit_code
 
 
 if __name__ == "__main__":
