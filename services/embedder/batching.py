@@ -147,6 +147,9 @@ class Lane:
             raise ProviderTimeout from None
         finally:
             self._withdraw([call])
+            if not call.result.cancel() and not call.result.cancelled():
+                # An error that came at the same moment as the end is not "never retrieved".
+                call.result.exception()
 
     def _withdraw(self, calls: Sequence[_Call]) -> None:
         with self._changed:

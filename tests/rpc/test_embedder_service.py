@@ -132,7 +132,10 @@ async def test_calls_that_are_cancelled_do_no_harm(stub: Any) -> None:
 
 
 async def test_a_deadline_ends_a_call_and_frees_its_place(stub: Any) -> None:
-    request = pb.EmbedRequest(texts=["word " * 300] * 256, purpose=pb.PURPOSE_DOCUMENT)
+    minilm = (await stub.ListSpaces(pb.ListSpacesRequest())).spaces[0].id
+    request = pb.EmbedRequest(
+        texts=["word " * 300] * 256, spaces=[minilm], purpose=pb.PURPOSE_DOCUMENT
+    )
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.Embed(request, timeout=0.1)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
