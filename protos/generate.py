@@ -23,7 +23,7 @@ def _plugins_for_types() -> list[str]:
         plugin = shutil.which(f"protoc-gen-{kind}", path=scripts)
         if plugin is None:
             return []
-        arguments += [f"--plugin=protoc-gen-{kind}={plugin}", f"--{kind}_out={PROTOS}"]
+        arguments += [f"--plugin=protoc-gen-{kind}={plugin}", f"--{kind}_out=quiet:{PROTOS}"]
     return arguments
 
 

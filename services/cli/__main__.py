@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _complain(message: str, hint: str) -> None:
     console = error_console()
-    console.print(f"error: {inert(message)}", style="red", soft_wrap=True)
+    console.print(f"error: {inert(message, keep_lines=True)}", style="red", soft_wrap=True)
     if hint:
         console.print(inert(hint), soft_wrap=True)
 

@@ -1,11 +1,13 @@
 """One import from beginning to end."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from services.cli.connection import Target, gateway_at
 from services.cli.failures import Failure
+from services.cli.output import count, error_console
 from services.cli.progress import stage
 from services.cli.rejects import RejectsFile
 from services.cli.searchable import wait_until_searchable
@@ -77,6 +79,10 @@ async def import_file(
                         )
             except Failure as failure:
                 report.failure = failure
+            except asyncio.CancelledError:
+                stored = count(report.tally.stored, "row")
+                error_console().print(f"stopped: {stored} stored; run it again to go on")
+                raise
             finally:
                 report.seconds = report.seconds or time.monotonic() - started
                 kept.close()
