@@ -16,6 +16,8 @@ from services.cli.failures import WRONG_USE, Failure
 MAX_ROW_CHARACTERS = 8 * 1024 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 STDIN = Path("-")
+# Stands for a line that was passed over, among lines that are pushed back.
+PASSED_OVER = ""
 
 
 class RowTooLong(Exception):
@@ -61,7 +63,9 @@ class NumberedLines:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self.path != STDIN:
+        if self.path == STDIN:
+            self._text.detach()  # or it would close standard input
+        else:
             self._text.close()
             self._raw.close()
 
@@ -83,7 +87,13 @@ class NumberedLines:
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else self._read_line()
+        if self._again:
+            self.number += 1
+            line = self._again.popleft()
+            if line == PASSED_OVER:
+                raise RowTooLong
+            return line
+        line = self._read_line()
         if not line:
             self.is_at_end = True
             raise StopIteration

@@ -14,6 +14,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from services.cli.output import count, error_console, inert
@@ -89,7 +90,13 @@ def stage(title: str, *, is_silent: bool) -> Iterator[Stage]:
             TaskProgressColumn(),
             _RowsColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}", style="yellow", markup=False),
+            TextColumn(
+                "{task.fields[note]}",
+                style="yellow",
+                markup=False,
+                # The bar keeps its place; what does not fit is left out.
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+            ),
         )
-        with Progress(*columns, console=console) as progress:
+        with Progress(*columns, console=console, expand=True) as progress:
             yield _Bar(progress, title)

@@ -8,7 +8,6 @@ from services.cli.output import json_line
 from services.cli.uploading import Rejected
 
 SHOWN = 5
-_MAX_RAW_CHARACTERS = 2000
 
 
 class RejectsFile:
@@ -20,18 +19,15 @@ class RejectsFile:
         self._file: TextIO | None = None
 
     def add(self, rejected: Rejected) -> None:
-        """Write one row, shortened."""
+        """Write one row."""
         if len(self.first) < SHOWN:
             self.first.append(rejected)
-        row = rejected.raw.rstrip("\r\n")
-        if len(row) > _MAX_RAW_CHARACTERS:
-            row = f"{row[:_MAX_RAW_CHARACTERS]}… ({len(row)} characters)"
         line = json_line(
             {
                 "line": rejected.line,
                 "id": rejected.id[:512],
                 "reason": rejected.reason,
-                "row": row,
+                "row": rejected.raw,
             }
         )
         self._opened().write(line + "\n")

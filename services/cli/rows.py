@@ -10,10 +10,17 @@ from enum import StrEnum
 from typing import Any
 
 from services.cli.failures import WRONG_USE, Failure
-from services.cli.lines import MAX_ROW_CHARACTERS, NumberedLines, RowTooLong, holds_bad_bytes
+from services.cli.lines import (
+    MAX_ROW_CHARACTERS,
+    PASSED_OVER,
+    NumberedLines,
+    RowTooLong,
+    holds_bad_bytes,
+)
 
 TOO_LONG = f"the row is longer than {MAX_ROW_CHARACTERS // 1024 // 1024} Mi characters"
 BAD_BYTES = "bytes that are not {} (is the file in another --encoding?)"
+_MAX_KEPT_CHARACTERS = 2000
 UNCLOSED_QUOTE = "a quote is opened and not closed, or a line break cuts the row"
 
 
@@ -32,12 +39,20 @@ class Row:
     """One row: its values by name, or the problem that keeps it from having any.
 
     Values are JSON values, with Decimal in place of float; of CSV all are str.
+    `raw` is the text as read.
     """
 
     line: int
     raw: str
     values: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+
+    def forget(self) -> None:
+        """Keep what names the row to its owner, so that many of them take little memory."""
+        self.values = {}
+        self.raw = self.raw.rstrip("\r\n")
+        if len(self.raw) > _MAX_KEPT_CHARACTERS:
+            self.raw = f"{self.raw[:_MAX_KEPT_CHARACTERS]}… ({len(self.raw)} characters)"
 
 
 def json_rows(lines: NumberedLines, *, encoding: str) -> Iterator[Row]:
@@ -127,6 +142,10 @@ class CsvRows:
                 line = next(self._lines)
             except StopIteration:
                 return
+            except RowTooLong:
+                if self._taken:
+                    self._taken.append(PASSED_OVER)
+                raise
             self._taken.append(line)
             self._taken_characters += len(line)
             if self._taken_characters > MAX_ROW_CHARACTERS:

@@ -74,7 +74,9 @@ def _problem_of(collection: search_pb2.CollectionStatus | None, revision: int) -
 def _note_of(status: search_pb2.GetStatusResponse) -> str:
     notes = []
     for collection in status.collections:
-        state = "" if collection.is_ready else " (building)"
-        stalled = f" {collection.stalled_by}" if collection.stalled_by else ""
-        notes.append(f"{collection.space} at {collection.applied_revision}{state}{stalled}")
-    return ", ".join(notes)
+        # The provider names it well enough here; the whole id is as wide as the bar.
+        provider = collection.space.partition("-")[0]
+        state = "at" if collection.is_ready else "building, at"
+        stalled = f", waits for {collection.stalled_by}" if collection.stalled_by else ""
+        notes.append(f"{provider} {state} {collection.applied_revision:,}{stalled}")
+    return " · ".join(notes)

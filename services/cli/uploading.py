@@ -23,7 +23,7 @@ _LONGEST_PAUSE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that did not go in, and why. The id is empty where there is none."""
+    """A row that did not go in, and why. The id is empty where there is none; `raw` is short."""
 
     line: int
     id: str
@@ -73,6 +73,7 @@ def batches_of(rows: Iterable[Row], converter: Converter, *, batch_size: int) ->
                 product = _product_of(row, converter, line_by_id)
             except NotAProduct as problem:
                 row_id = converter.id_of(row.values)
+                row.forget()
                 batch.rejected.append(Rejected(row.line, row_id, str(problem), row.raw))
                 is_full = len(batch.rejected) >= batch_size
             else:
@@ -80,7 +81,7 @@ def batches_of(rows: Iterable[Row], converter: Converter, *, batch_size: int) ->
                 if batch.products and batch.size_bytes + size_bytes > MAX_BATCH_BYTES:
                     yield batch
                     batch = Batch()
-                row.values = {}
+                row.forget()
                 batch.products.append(product)
                 batch.rows.append(row)
                 batch.size_bytes += size_bytes
@@ -115,13 +116,11 @@ class Uploader:
         *,
         on_rejected: Callable[[Rejected], None],
         on_progress: Callable[[], None],
-        give_up_seconds: float = GIVE_UP_SECONDS,
     ) -> None:
-        self.tally = tally
+        self._tally = tally
         self._gateway = gateway
         self._on_rejected = on_rejected
         self._on_progress = on_progress
-        self._give_up_seconds = give_up_seconds
 
     async def upload(self, batches: Iterator[Batch]) -> None:
         """Store all batches, which are read in a thread.
@@ -156,22 +155,13 @@ class Uploader:
             raise unreadable
 
     def _count_read(self, batch: Batch) -> None:
-        self.tally.rows += len(batch.rows) + len(batch.rejected)
+        self._tally.rows += len(batch.rows) + len(batch.rejected)
         for rejected in batch.rejected:
             self._reject(rejected)
 
     def _reject(self, rejected: Rejected) -> None:
-        self.tally.rejected += 1
+        self._tally.rejected += 1
         self._on_rejected(rejected)
-
-    def _retrying(self) -> tenacity.AsyncRetrying:
-        return tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(is_transient),
-            wait=tenacity.wait_exponential(multiplier=0.1, max=_LONGEST_PAUSE_SECONDS)
-            + tenacity.wait_random(0, 0.2),
-            stop=tenacity.stop_after_delay(self._give_up_seconds),
-            reraise=True,
-        )
 
     async def _store(self, batch: Batch) -> None:
         request = catalog_pb2.BatchUpsertProductsRequest(products=batch.products)
@@ -182,7 +172,7 @@ class Uploader:
             )
 
         try:
-            response: catalog_pb2.BatchUpsertProductsResponse = await self._retrying()(attempt)
+            response: catalog_pb2.BatchUpsertProductsResponse = await _retrying()(attempt)
         except grpc.aio.AioRpcError as error:
             failure = failure_of(error, self._gateway.target.address)
             lines = f"lines {batch.rows[0].line} to {batch.rows[-1].line}"
@@ -196,16 +186,26 @@ class Uploader:
             raise Failure(
                 f"{len(batch.products)} products sent, {len(response.results)} answered for"
             )
-        self.tally.revision = max(self.tally.revision, response.revision)
+        self._tally.revision = max(self._tally.revision, response.revision)
         for row, product, result in zip(batch.rows, batch.products, response.results, strict=True):
             if result.HasField("error"):
                 reason = result.error.message
                 self._reject(Rejected(row.line, product.id, _without_index(reason), row.raw))
                 continue
-            self.tally.without_price += not product.price
-            self.tally.created += result.outcome == catalog_pb2.UPSERT_OUTCOME_CREATED
-            self.tally.updated += result.outcome == catalog_pb2.UPSERT_OUTCOME_UPDATED
-            self.tally.unchanged += result.outcome == catalog_pb2.UPSERT_OUTCOME_UNCHANGED
+            self._tally.without_price += not product.price
+            self._tally.created += result.outcome == catalog_pb2.UPSERT_OUTCOME_CREATED
+            self._tally.updated += result.outcome == catalog_pb2.UPSERT_OUTCOME_UPDATED
+            self._tally.unchanged += result.outcome == catalog_pb2.UPSERT_OUTCOME_UNCHANGED
+
+
+def _retrying() -> tenacity.AsyncRetrying:
+    return tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(is_transient),
+        wait=tenacity.wait_exponential(multiplier=0.1, max=_LONGEST_PAUSE_SECONDS)
+        + tenacity.wait_random(0, 0.2),
+        stop=tenacity.stop_after_delay(GIVE_UP_SECONDS),
+        reraise=True,
+    )
 
 
 async def _some_done(in_flight: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

@@ -81,6 +81,26 @@ def test_a_row_that_is_too_long_is_passed_over(file: Path, monkeypatch: pytest.M
     assert "longer than" in bad(rows)[2]
 
 
+def test_a_csv_row_that_is_too_long_is_passed_over_wherever_it_stands(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "MAX_ROW_CHARACTERS", 100)
+    long = b"2," + b"x" * 1000 + b"\n"
+    rows = read_csv(file, b"id,name\n1,a\n" + long + b'3,"c\n' + long + b'5,d\n6,"e\nf"\n')
+    assert good(rows) == {
+        2: {"id": "1", "name": "a"}, 6: {"id": "5", "name": "d"}, 7: {"id": "6", "name": "e\nf"},
+    }  # fmt: skip
+    assert list(bad(rows)) == [3, 4, 5]
+
+
+def test_a_row_keeps_little_once_it_is_used() -> None:
+    row = Row(1, "x" * 100_000 + "\n", {"id": "1"})
+    row.forget()
+    assert len(row.raw) < 2100
+    assert row.raw.endswith("(100000 characters)")
+    assert row.values == {}
+
+
 def test_gzip_is_known_by_its_bytes(file: Path) -> None:
     assert good(read_json(file, gzip.compress(b'{"id":"a"}\n'))) == {1: {"id": "a"}}
 

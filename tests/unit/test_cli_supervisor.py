@@ -252,7 +252,7 @@ def test_two_stacks_never_choose_the_same_port(ports: Ports) -> None:
 def test_a_host_of_another_machine_is_refused(ports: Ports) -> None:
     for host in ("203.0.113.1", "no.such.host.invalid"):
         with pytest.raises(Failure, match="cannot be taken"):
-            ports.wanted(host, 8080, option="--http-port")
+            ports.wanted(host, 32_123, option="--http-port")
 
 
 def test_processes_are_told_where_to_listen_and_whom_to_call(ports: Ports, tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def check(snapshot: Snapshot, known: dict[str, Known], query: Vector, path: str)
     assert [hit.cosine for hit in few.hits] == [hit.cosine for hit in found.hits[:3]]
 
 
-ids = st.sampled_from([f"p{n}" for n in range(30)])
+ALL_IDS = [f"p{n}" for n in range(30)]
+ids = st.sampled_from(ALL_IDS)
 paths = st.sampled_from(CATEGORIES)
 seeds = st.integers(0, 2**32)
 
@@ -89,6 +90,14 @@ class RowsAndDict(RuleBasedStateMachine):
         removals=st.sets(ids, max_size=6),
     )
     def apply(
+        self,
+        upserts: dict[str, tuple[int, str, bool]],
+        moves: dict[str, tuple[str, bool]],
+        removals: set[str],
+    ) -> None:
+        self.apply_changes(upserts, moves, removals)
+
+    def apply_changes(
         self,
         upserts: dict[str, tuple[int, str, bool]],
         moves: dict[str, tuple[str, bool]],
@@ -138,6 +147,16 @@ class RowsAndDict(RuleBasedStateMachine):
         self.building = None
 
     @rule()
+    def build_at_once(self) -> None:
+        self.begin_build()
+        self.end_build()
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data())
+    def remove_what_is_there(self, data: st.DataObject) -> None:
+        self.apply_changes({}, {}, data.draw(st.sets(st.sampled_from(sorted(self.known)))))
+
+    @rule()
     def compact(self) -> None:
         self.rows.compact()
         self.building = None
@@ -149,7 +168,6 @@ class RowsAndDict(RuleBasedStateMachine):
     @rule(id_=ids, path=paths)
     def similar(self, id_: str, path: str) -> None:
         slot = self.rows.slot_of(id_)
-        assert (slot is not None) == (id_ in self.known)
         if slot is None:
             return
         snapshot = self.rows.snapshot
@@ -179,11 +197,13 @@ class RowsAndDict(RuleBasedStateMachine):
         in_graph = int(np.count_nonzero(alive < snapshot.graph_rows))
         assert self.rows.dead_graph_rows == snapshot.graph_rows - in_graph
         assert len(alive) == snapshot.vectors == len(self.known)
+        for id_ in ALL_IDS:
+            assert (self.rows.slot_of(id_) is not None) == (id_ in self.known)
         assert len(set(self.rows.vector_ids_of(alive).tolist())) == len(alive)
 
 
 TestRowsAndDict = RowsAndDict.TestCase
-TestRowsAndDict.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestRowsAndDict.settings = settings(max_examples=50, stateful_step_count=25, deadline=None)
 
 
 def filled(count: int, *, category: str = "A", seed: int = 1) -> Rows:
@@ -238,6 +258,19 @@ def test_few_rows_that_pass_are_compared_one_by_one() -> None:
     snapshot = filled(6000).snapshot
     found = snapshot.search(ENGINE, GraphPolicy(), snapshot.vector(5), 100, "Rare")
     assert (found.strategy, found.passing, len(found.hits)) == (Strategy.EXACT, 60, 60)
+
+
+class Careless(GraphPolicy):
+    """Walks, no matter what passes, with the shortest view."""
+
+    def ef(self, *, count: int, graph_rows: int, passing_rows: int) -> int | None:
+        return 1
+
+
+def test_a_walk_that_finds_too_few_is_made_good_by_a_scan() -> None:
+    snapshot = filled(6000).snapshot
+    found = snapshot.search(ENGINE, Careless(), snapshot.vector(5), 60, "Rare")
+    assert (found.strategy, len(found.hits)) == (Strategy.EXACT, 60)
 
 
 def test_a_graph_whose_rows_are_gone_finds_what_came_after() -> None:

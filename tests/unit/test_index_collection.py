@@ -1,0 +1,249 @@
+"""A collection while things happen at the same time."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.common.errors import FailedPrecondition
+from services.index.collection import Collection
+from services.index.engines.faiss import FaissEngine
+from services.index.engines.protocol import BuildCancelled, Graph, GraphParameters
+from services.index.graph_files import GraphFiles
+from services.index.model import Batch, Columns, Matrix, Space, Vector
+from services.index.policy import GraphPolicy
+from services.index.stores.sqlite import SqliteStateStore
+from services.index.threads import Threads
+from tests.support import until
+
+SPACE = Space("small-1", 8, "${name}")
+POLICY = GraphPolicy(parameters=GraphParameters(links=8), min_rows=50)
+
+
+class GatedStore(SqliteStateStore):
+    """Answers a batch, which is durable then, when it may."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, SPACE)
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.is_durable = asyncio.Event()
+
+    async def apply(self, batch: Batch) -> NDArray[np.int64]:
+        vector_ids = await super().apply(batch)
+        self.is_durable.set()
+        await self.may_answer.wait()
+        return vector_ids
+
+
+class GatedEngine(FaissEngine):
+    """Builds when it may."""
+
+    def __init__(self) -> None:
+        self.may_build = threading.Event()
+        self.may_build.set()
+        self.is_building = threading.Event()
+
+    def build(
+        self,
+        chunks: Iterable[Matrix],
+        dimensions: int,
+        parameters: GraphParameters,
+        is_cancelled: Callable[[], bool],
+    ) -> Graph:
+        self.is_building.set()
+        while not self.may_build.wait(0.005):
+            if is_cancelled():
+                raise BuildCancelled
+        return super().build(chunks, dimensions, parameters, is_cancelled)
+
+
+class Setting:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.engine = GatedEngine()
+        self.store = GatedStore(folder / "state.sqlite")
+
+    @asynccontextmanager
+    async def collection(self) -> AsyncIterator[Collection]:
+        files = GraphFiles(self.folder, self.engine, POLICY.parameters)
+        async with (
+            Threads(self.engine, 2) as threads,
+            Collection(SPACE, self.store, files, self.engine, threads, POLICY) as collection,
+        ):
+            yield collection
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    return Setting(tmp_path)
+
+
+def vector_of(number: int) -> Vector:
+    vector = np.random.default_rng(number).standard_normal(8).astype(np.float32)
+    vector /= np.linalg.norm(vector)
+    return vector
+
+
+def batch(revision: int, numbers: Iterable[int], *, removed: Iterable[int] = ()) -> Batch:
+    return Batch(
+        revision=revision,
+        catalog_id="catalog",
+        is_at_head=True,
+        embedded=[
+            (Columns(f"p{n}", b"", "A", "", None, None, True, revision), vector_of(n))
+            for n in numbers
+        ],
+        removed=[f"p{n}" for n in removed],
+    )
+
+
+async def ids(collection: Collection) -> set[str]:
+    found = await collection.search(vector_of(0), 1000, "", 0)
+    return {hit.product_id for hit in found.hits}
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_through_changes_builds_and_restarts_it_holds_what_a_dict_holds(
+    setting: Setting, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    # By product: which vector, which category, whether active.
+    known: dict[str, tuple[int, str, bool]] = {}
+    revision = 0
+    for _ in range(5):
+        async with setting.collection() as collection:
+            assert collection.applied_revision == revision
+            for _ in range(10):
+                revision += 1
+                changed = {f"p{n}" for n in rng.integers(0, 250, int(rng.integers(1, 60)))}
+                removed = {id_ for id_ in changed if rng.random() < 0.3}
+                retained = {id_ for id_ in (changed - removed) & set(known) if rng.random() < 0.4}
+                for id_ in removed:
+                    known.pop(id_, None)
+                for id_ in changed - removed:
+                    number = known[id_][0] if id_ in retained else int(rng.integers(10_000))
+                    category = ["A", "A > B", "C"][rng.integers(3)]
+                    known[id_] = (number, category, rng.random() < 0.8)
+                rows = {
+                    id_: Columns(id_, b"", known[id_][1], "", None, None, known[id_][2], revision)
+                    for id_ in changed - removed
+                }
+                await collection.apply(
+                    Batch(
+                        revision=revision,
+                        catalog_id="catalog",
+                        is_at_head=True,
+                        embedded=[
+                            (rows[id_], vector_of(known[id_][0])) for id_ in rows.keys() - retained
+                        ],
+                        retained=[rows[id_] for id_ in retained],
+                        removed=sorted(removed),
+                    )
+                )
+                await holds(collection, known, vector_of(revision))
+        async with setting.collection() as collection:
+            await holds(collection, known, vector_of(revision))
+            await until(lambda: len(known) < 100 or collection.snapshot.graph_rows > 0)
+
+
+async def holds(
+    collection: Collection, known: dict[str, tuple[int, str, bool]], query: Vector
+) -> None:
+    for path, categories in {"": ("A", "A > B", "C"), "A": ("A", "A > B"), "C": ("C",)}.items():
+        expected = {
+            id_: float(vector_of(number) @ query)
+            for id_, (number, category, is_active) in known.items()
+            if is_active and category in categories
+        }
+        found = await collection.search(query, 1000, path, 0)
+        assert {hit.product_id for hit in found.hits} == set(expected)
+        for hit in found.hits:
+            assert hit.cosine == pytest.approx(expected[hit.product_id], abs=2e-3)
+        assert (found.vectors, found.passing) == (len(known), len(expected))
+
+
+async def test_a_batch_that_is_not_durable_is_not_found(setting: Setting) -> None:
+    async with setting.collection() as collection:
+        await collection.apply(batch(1, [1]))
+        setting.store.is_durable.clear()
+        setting.store.may_answer.clear()
+        applying = asyncio.create_task(collection.apply(batch(2, [2])))
+        await setting.store.is_durable.wait()
+        assert await ids(collection) == {"p1"}
+        setting.store.may_answer.set()
+        await applying
+        assert await ids(collection) == {"p1", "p2"}
+
+
+async def test_a_batch_that_was_cancelled_on_its_way_is_in_memory_if_it_is_on_disk(
+    setting: Setting,
+) -> None:
+    async with setting.collection() as collection:
+        setting.store.may_answer.clear()
+        applying = asyncio.create_task(collection.apply(batch(1, [1])))
+        await setting.store.is_durable.wait()
+        applying.cancel()
+        asyncio.get_running_loop().call_soon(setting.store.may_answer.set)
+        with pytest.raises(asyncio.CancelledError):
+            await applying
+        assert collection.applied_revision == 1
+        assert await ids(collection) == {"p1"}
+
+
+async def test_searches_and_batches_go_on_while_a_graph_is_built(setting: Setting) -> None:
+    async with setting.collection() as collection:
+        setting.engine.may_build.clear()
+        await collection.apply(batch(1, range(100)))
+        await until(setting.engine.is_building.is_set)
+        await collection.apply(batch(2, range(100, 110), removed=range(5)))
+        await collection.apply(batch(3, [7]))
+        expected = {f"p{n}" for n in range(5, 110)}
+        assert await ids(collection) == expected
+        assert collection.snapshot.graph_rows == 0
+        setting.engine.may_build.set()
+        await until(lambda: collection.snapshot.graph_rows == 100)
+        assert await ids(collection) == expected
+        await until(lambda: collection.graph_save_time is not None)
+
+
+async def test_a_graph_of_dropped_content_is_not_taken(setting: Setting) -> None:
+    async with setting.collection() as collection:
+        setting.engine.may_build.clear()
+        await collection.apply(batch(9, range(100)))
+        await until(setting.engine.is_building.is_set)
+        async with asyncio.timeout(5):
+            await collection.drop_content()
+        with pytest.raises(FailedPrecondition, match="being built"):
+            await ids(collection)
+        setting.engine.may_build.set()
+        await collection.apply(batch(1, range(200, 260)))
+        await until(lambda: collection.snapshot.graph_rows == 60)
+        assert await ids(collection) == {f"p{n}" for n in range(200, 260)}
+
+
+async def test_closing_does_not_wait_for_a_build(setting: Setting) -> None:
+    async with asyncio.timeout(5):
+        async with setting.collection() as collection:
+            setting.engine.may_build.clear()
+            await collection.apply(batch(1, range(100)))
+            await until(setting.engine.is_building.is_set)
+    setting.engine.may_build.set()
+    async with setting.collection() as collection:
+        assert len(await ids(collection)) == 100
+        await until(lambda: collection.snapshot.graph_rows == 100)
+
+
+async def test_a_wait_for_a_revision_ends_when_the_content_is_dropped(setting: Setting) -> None:
+    async with setting.collection() as collection:
+        await collection.apply(batch(1, [1]))
+        waiting = asyncio.create_task(collection.search(vector_of(1), 1, "", 5))
+        await asyncio.sleep(0)
+        await collection.drop_content()
+        with pytest.raises(FailedPrecondition):
+            await waiting
