@@ -31,15 +31,11 @@ class ChangeFeed:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
-    def check_open(self) -> None:
-        """Raise Unavailable while draining."""
-        if self._is_draining:
-            raise Unavailable("the catalog drains; go on with the last revision seen")
-
     async def wait_beyond(self, revision: int) -> None:
         """Return when a newer revision is committed; Unavailable when the feed drains."""
         while True:
-            self.check_open()
+            if self._is_draining:
+                raise Unavailable("the catalog drains; go on with the last revision seen")
             if self._head_revision > revision:
                 return
             await self._news.wait()
@@ -66,11 +62,9 @@ async def watch(
     yield page
     cursor = after_revision
     while True:
-        feed.check_open()
         if page.changes:
             cursor = page.changes[-1].revision
-        if cursor >= page.head_revision:
-            await feed.wait_beyond(cursor)
+        await feed.wait_beyond(cursor)
         page = await store.changes_after(cursor, with_products=with_products)
         if page.changes:
             yield page

@@ -8,7 +8,7 @@ from services.common import deadlines
 from services.gateway import answers
 from services.gateway.cache import AnswerCache
 from services.gateway.codec import served_response
-from services.gateway.ports import Catalog, Collection, Embedder, Index
+from services.gateway.ports import Catalog, CatalogState, Collection, Embedder, Index
 from services.gateway.search import Searching
 from services.gateway.status import Process, read_status
 from services.gateway.validity import ChangeLog
@@ -84,7 +84,7 @@ class StatusReader:
             )
             if status.catalog
             else None,
-            collections=[_collection(collection) for collection in status.collections],
+            collections=[_collection(each, status.catalog) for each in status.collections],
             spaces=[
                 pb.SpaceStatus(
                     id=space.id,
@@ -124,12 +124,14 @@ def _process(process: Process) -> pb.ProcessStatus:
     return pb.ProcessStatus(name=process.name, state=state, latency_ms=round(process.latency_ms, 3))
 
 
-def _collection(collection: Collection) -> pb.CollectionStatus:
+def _collection(collection: Collection, catalog: CatalogState | None) -> pb.CollectionStatus:
+    # The index knows the head only as far as it has read the feed.
+    head = max(collection.head_revision, catalog.revision if catalog else 0)
     return pb.CollectionStatus(
         space=collection.space,
         is_ready=collection.is_ready,
         applied_revision=collection.applied_revision,
-        lag=max(0, collection.head_revision - collection.applied_revision),
+        lag=max(0, head - collection.applied_revision),
         vectors=collection.vectors,
         graph_vectors=collection.graph_vectors,
         memory_bytes=collection.memory_bytes,

@@ -1,9 +1,7 @@
 """Texts to vectors of one space, however long the embedder takes to give them."""
 
 import asyncio
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,8 +13,17 @@ from services.common.errors import (
     VitrinaError,
 )
 from services.common.telemetry import get_logger
+from services.index.backoff import Backoff
 from services.index.collection import Progress
-from services.index.model import Embedder, Embedding, Matrix, Space, Stall, Vector
+from services.index.model import (
+    UNIT_TOLERANCE,
+    Embedder,
+    Embedding,
+    Matrix,
+    Space,
+    Stall,
+    Vector,
+)
 
 log = get_logger()
 
@@ -25,7 +32,6 @@ MAX_TEXTS_PER_CALL = 256
 MAX_BYTES_PER_CALL = 4 * 1024 * 1024
 # So that the embedder never waits for us, nor its queue fills up.
 MAX_CALLS = 3
-UNIT_TOLERANCE = 1e-3
 
 _SECONDS_PER_CALL = 15.0
 _SECONDS_PER_TEXT = 0.3
@@ -36,20 +42,6 @@ _HARMLESS_TEXT = "product"
 
 class WrongAnswer(Exception):
     """The embedder answered with something that is not the vectors asked for."""
-
-
-@dataclass
-class Backoff:
-    """Waits between attempts: longer and longer, up to a limit, never all at once."""
-
-    attempts: int = 0
-    max_seconds: float = 1.0
-
-    async def wait(self) -> None:
-        """Sleep before the next attempt."""
-        ceiling = min(self.max_seconds, 0.05 * 2 ** min(self.attempts, 10))
-        self.attempts += 1
-        await asyncio.sleep(ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
 
 
 class DocumentEmbedder:
@@ -117,7 +109,8 @@ class DocumentEmbedder:
 
     def _note(self, error: Exception) -> None:
         if isinstance(error, Overloaded) or _is_refusal_of_texts(error):
-            return  # it answers, so it is there
+            self._stalled_by(Stall.NONE)  # it answers, so it is there
+            return
         stall = (
             Stall.EMBEDDER
             if isinstance(error, Unavailable | DeadlineExceeded)

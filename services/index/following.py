@@ -5,9 +5,10 @@ from contextlib import aclosing
 
 from services.common.errors import FailedPrecondition, VitrinaError
 from services.common.telemetry import get_logger
+from services.index.backoff import Backoff
 from services.index.collection import Collection
 from services.index.documents import DocumentTemplate
-from services.index.embedding import Backoff, DocumentEmbedder
+from services.index.embedding import DocumentEmbedder
 from services.index.model import Batch, Change, ChangePage, Columns, Embedder, Feed, Vector
 from services.index.planning import Plan, Planner
 
@@ -18,7 +19,6 @@ MAX_CHANGES_PER_BATCH = 512
 _MAX_WAITING_CHANGES = 1024
 # Batches whose vectors are under way while the one before is committed.
 _MAX_BATCHES_AHEAD = 2
-
 
 Ahead = asyncio.Queue[tuple[Plan, asyncio.Task[list[Vector | None]]] | None]
 

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float32]
 Matrix = NDArray[np.float32]
 
+# How far from 1 the length of a vector may be.
+UNIT_TOLERANCE = 1e-3
+
 
 @dataclass(frozen=True, slots=True)
 class Space:

@@ -8,11 +8,10 @@ import numpy as np
 from services.common.errors import FailedPrecondition, InvalidArgument
 from services.index.categories import parse_path
 from services.index.collection import Collection
-from services.index.model import Found, Vector
+from services.index.model import UNIT_TOLERANCE, Found, Vector
 
 MAX_LIMIT = 1000
 MAX_SPACES = 100
-UNIT_TOLERANCE = 1e-3
 
 
 class CollectionsBySpace(Protocol):

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from services.common.errors import VitrinaError
 from services.common.telemetry import get_logger
+from services.index.backoff import Backoff
 from services.index.collection import Collection
-from services.index.embedding import Backoff
 from services.index.following import Follower
 from services.index.model import Embedder, Feed, Space, Stall
 

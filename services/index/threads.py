@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -60,5 +61,5 @@ class Threads:
     def _prepare_build(self) -> None:
         self._engine.prepare_thread()
         # Linux keeps the niceness of each thread; elsewhere it would be the process's.
-        if hasattr(os, "sched_getaffinity"):
+        if sys.platform == "linux":
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BUILD_NICENESS)

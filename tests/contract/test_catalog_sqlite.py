@@ -99,6 +99,20 @@ async def test_too_many_waiting_writes_are_refused(
         assert (await store.state()).revision == len(results) - len(refused)
 
 
+async def test_a_revision_is_announced_once_others_can_read_it(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def announced(revision: int) -> None:
+        other = sqlite3.connect(tmp_path / "catalog.db")
+        seen.append((revision, other.execute("SELECT revision FROM catalog").fetchone()[0]))
+        other.close()
+
+    async with open_store(tmp_path, announced) as store:
+        await store.upsert([product("a"), product("b")], 0)
+        await store.delete("a")
+    assert seen == [(0, 0), (2, 2), (3, 3)]
+
+
 async def test_closing_waits_for_the_write_at_work_and_leaves_no_file_open(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     await store.__aenter__()

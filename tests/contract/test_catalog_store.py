@@ -141,7 +141,8 @@ async def test_changes_come_in_pages(store: Store) -> None:
 
 async def test_pages_of_large_products_are_cut_and_miss_nothing(store: Store) -> None:
     large = {f"n{i}": "x" * 10_000 for i in range(300)}
-    huge = {f"n{i}": "x" * 10_000 for i in range(499)} | {"n499": "\n" * 10_000}
+    huge = {f"n{i}": "é" * 10_000 for i in range(500)}
+    assert product(attributes=huge).size_bytes > MAX_PAGE_BYTES
     sizes = [large, {}, large, huge, large, large, {}]
     for number, attributes in enumerate(sizes):
         await store.upsert([product(f"p{number}", attributes=attributes)], NOW_US)

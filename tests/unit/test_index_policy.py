@@ -39,10 +39,10 @@ def test_putting_in_order_a_small_collection_does_not_make_it_due_again_soon() -
 
 def test_few_passing_rows_are_scanned_and_many_are_walked() -> None:
     assert POLICY.ef(count=10, graph_rows=100_000, passing_rows=2_000) is None
-    assert POLICY.ef(count=10, graph_rows=100_000, passing_rows=100_000) == 128
+    assert POLICY.ef(count=10, graph_rows=100_000, passing_rows=100_000) == 200
     assert POLICY.ef(count=10, graph_rows=100_000, passing_rows=50_000) is None
     # twice as many rows are looked at where every other one passes, and some more
-    assert POLICY.ef(count=10, graph_rows=1_000_000, passing_rows=500_000) == 4 * 256
+    assert POLICY.ef(count=10, graph_rows=1_000_000, passing_rows=500_000) == 4 * 400
     assert POLICY.ef(count=10, graph_rows=1_000_000, passing_rows=40_000) is None
     assert POLICY.ef(count=1000, graph_rows=100_000, passing_rows=100_000) is None
     assert POLICY.ef(count=1000, graph_rows=1_000_000, passing_rows=1_000_000) == 3000

@@ -238,12 +238,12 @@ def filled(count: int, *, category: str = "A", seed: int = 1) -> Rows:
 
 
 def test_a_large_collection_is_searched_by_its_graph_with_a_good_recall() -> None:
-    snapshot = filled(6000).snapshot
+    snapshot = filled(9000).snapshot
     policy = GraphPolicy()
     rng = np.random.default_rng(3)
     hits = 0
     for _ in range(50):
-        query = snapshot.vector(int(rng.integers(6000)))
+        query = snapshot.vector(int(rng.integers(9000)))
         query = query + 0.1 * rng.standard_normal(32).astype(np.float32)
         query /= np.linalg.norm(query)
         found = snapshot.search(ENGINE, policy, query, 10, "")
