@@ -155,6 +155,7 @@ class FakeEmbedder(embedder_pb2_grpc.EmbedderServiceServicer):
         self.spaces: dict[str, int] = {"small-1": dimensions}
         self.template = TEMPLATE
         self.calls: list[tuple[str, list[str]]] = []
+        self.listings = 0
         # A text that contains one of these is refused.
         self.poison: set[str] = set()
         # Raised instead of an answer, one a call.
@@ -203,6 +204,7 @@ class FakeEmbedder(embedder_pb2_grpc.EmbedderServiceServicer):
     async def ListSpaces(
         self, request: embedder_pb2.ListSpacesRequest, context: Context
     ) -> embedder_pb2.ListSpacesResponse:
+        self.listings += 1
         return embedder_pb2.ListSpacesResponse(
             spaces=[
                 embedder_pb2.Space(id=id_, dimensions=dimensions, document_template=self.template)

@@ -12,6 +12,7 @@ from services.common.errors import VitrinaError
 from services.common.telemetry import get_logger
 from services.index.backoff import Backoff
 from services.index.collection import Collection
+from services.index.documents import DocumentTemplate
 from services.index.following import Follower
 from services.index.model import Embedder, Feed, Space, Stall
 
@@ -63,9 +64,11 @@ class Collections:
                 if space is None or folder.name != folder_name(space.id):
                     log.warning("folder left alone, it tells of no space", folder=folder.name)
                     continue
-                # Its space may well be there: nothing is known while the embedder is away.
-                self._follow(await self._open(space))
+                await self._open(space)
             self._stack = stack.pop_all()
+        # Their spaces may well be there: nothing is known while the embedder is away.
+        for member in self._members.values():
+            self._follow(member)
         self._watcher = asyncio.create_task(self._watch_spaces())
         return self
 
@@ -99,11 +102,11 @@ class Collections:
         return member
 
     def _follow(self, member: _Member) -> None:
-        try:
-            follower = Follower(member.collection, self._feed, self._embedder)
-        except ValueError as error:  # a template that this index cannot render
-            self._refuse(member.collection.space.id, str(error))
+        problem = _problem_of(member.collection.space)
+        if problem:  # what was stored by another version of the index
+            self._refuse(member.collection.space.id, problem)
             return
+        follower = Follower(member.collection, self._feed, self._embedder)
         member.follower = asyncio.create_task(follower.run())
 
     async def _watch_spaces(self) -> None:
@@ -140,11 +143,14 @@ class Collections:
                 member.follower.cancel()
                 await asyncio.wait([member.follower])
                 member.follower = None
+                member.collection.progress.is_catalog_away = False
+                member.collection.progress.embedder_stall = Stall.NONE
         for id_, space in listed.items():
             if id_ in self._members or id_ in self._refused:
                 continue
-            if not 1 <= len(folder_name(id_)) <= _MAX_FOLDER_NAME_CHARS or space.dimensions < 1:
-                self._refuse(id_, "its id or its dimensions are wrong")
+            problem = _problem_of(space)
+            if problem:
+                self._refuse(id_, problem)
                 continue
             log.info("new space", space=id_, dimensions=space.dimensions)
             try:
@@ -155,6 +161,19 @@ class Collections:
     def _refuse(self, space_id: str, problem: str) -> None:
         self._refused.add(space_id)
         log.error("space refused", space=space_id, problem=problem)
+
+
+def _problem_of(space: Space) -> str:
+    """Return why there cannot be a collection of a space; empty if there can."""
+    if not 1 <= len(folder_name(space.id)) <= _MAX_FOLDER_NAME_CHARS:
+        return "its id is empty or too long"
+    if space.dimensions < 1:
+        return f"{space.dimensions} dimensions"
+    try:
+        DocumentTemplate(space.document_template)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def folder_name(space_id: str) -> str:

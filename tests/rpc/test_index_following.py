@@ -333,6 +333,24 @@ async def test_a_space_with_a_strange_id_harms_nobody(world: World, space: str) 
     assert {path.name for path in index_dir.iterdir()} <= {"small-1", "%2E", "%2E."}
 
 
+async def test_a_space_with_a_template_that_is_not_understood_gets_no_collection(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    world.embedder.template = "${name} ${colour}"
+    async with running(world):
+        await until(lambda: world.embedder.listings >= 3)
+        assert await world.collections() == {}
+
+
+async def test_a_space_that_goes_while_the_catalog_is_away_is_told_as_gone(world: World) -> None:
+    await world.at_head()
+    await world.catalog.upstream.stop()
+    await world.stalled("CATALOG_UNAVAILABLE")
+    world.embedder.spaces = {}
+    await world.stalled("SPACE_UNAVAILABLE")
+
+
 async def test_a_space_that_is_gone_stays_searchable_and_follows_when_it_is_back(
     world: World,
 ) -> None:
@@ -343,7 +361,6 @@ async def test_a_space_that_is_gone_stays_searchable_and_follows_when_it_is_back
     await world.stalled("SPACE_UNAVAILABLE")
     await world.catalog.put(product("q"))
     await world.at_head("new")
-    assert world.vector("p", "new") is not None
     world.embedder.spaces |= gone
     assert "p" in await world.ids()
     await world.holds_what_the_catalog_holds()
