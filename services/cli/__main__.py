@@ -9,6 +9,7 @@ import typer
 
 from services.cli import failures, importing, options, products, searching, status, up
 from services.cli.failures import EXIT_CODES, Failure
+from services.cli.lines import holds_bad_bytes
 from services.cli.output import error_console, inert
 
 EPILOG = f"""Examples
@@ -79,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
+        if any(holds_bad_bytes(argument) for argument in arguments or sys.argv[1:]):
+            raise Failure("an argument is not text", exit_code=failures.WRONG_USE)
         app(args=arguments, prog_name="vitrina")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else failures.FAILED

@@ -35,6 +35,7 @@ class NumberedLines:
     def __init__(self, path: Path, *, encoding: str = "utf-8", newline: str = "") -> None:
         try:
             is_utf8 = codecs.lookup(encoding).name == "utf-8"
+            "".encode(encoding)  # refuses those that are not of text, such as base64
         except LookupError:
             raise Failure(f"{encoding}: no such encoding", exit_code=WRONG_USE) from None
         self.path = path

@@ -6,11 +6,13 @@ SEPARATOR = " > "
 
 
 def normalised(path: str) -> str:
-    """Return the path with one space around each `>`; names keep their own spelling.
+    """Return the path with one space around each `>` and within names, where there is white space.
 
     Empty names (`Audio >> Headphones`) are kept as they are for the caller to refuse.
     """
-    return SEPARATOR.join(name.strip() for name in path.split(">")) if path.strip() else ""
+    return (
+        SEPARATOR.join(" ".join(name.split()) for name in path.split(">")) if path.strip() else ""
+    )
 
 
 def self_and_ancestors(path: str) -> Iterator[str]:

@@ -7,16 +7,18 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from services.common import deadlines, telemetry
-from services.common.errors import Unavailable, VitrinaError
+from services.common.errors import InvalidArgument, Unavailable, VitrinaError
 from services.common.rpc_status import status_of
 
 log = telemetry.get_logger()
 
 _ALWAYS_SERVED = ("/grpc.health.", "/grpc.reflection.")
 
+Deserialize: TypeAlias = Callable[[bytes], Any]
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
@@ -40,14 +42,12 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
             return handler
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
-                self._unary(method, handler.unary_unary),
-                request_deserializer=handler.request_deserializer,
+                self._unary(method, handler.unary_unary, handler.request_deserializer),
                 response_serializer=handler.response_serializer,
             )
         if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(method, handler.unary_stream),
-                request_deserializer=handler.request_deserializer,
+                self._stream(method, handler.unary_stream, handler.request_deserializer),
                 response_serializer=handler.response_serializer,
             )
         return handler
@@ -61,11 +61,11 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
             raise Unavailable("not serving yet, or not any more", reason="NOT_SERVING")
         return time.perf_counter()
 
-    def _unary(self, method: str, behavior: Any) -> Any:
-        async def call(request: Any, context: Context) -> Any:
+    def _unary(self, method: str, behavior: Any, deserialize: Deserialize | None) -> Any:
+        async def call(data: bytes, context: Context) -> Any:
             try:
                 started = self._begin(context)
-                response = await behavior(request, context)
+                response = await behavior(_request(data, deserialize), context)
             except (grpc.aio.AbortError, asyncio.CancelledError):
                 raise
             except Exception as error:
@@ -75,11 +75,11 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _stream(self, method: str, behavior: Any) -> Any:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+    def _stream(self, method: str, behavior: Any, deserialize: Deserialize | None) -> Any:
+        async def call(data: bytes, context: Context) -> AsyncIterator[Any]:
             try:
                 started = self._begin(context)
-                async for response in behavior(request, context):
+                async for response in behavior(_request(data, deserialize), context):
                     yield response
             except (grpc.aio.AbortError, asyncio.CancelledError):
                 raise
@@ -88,6 +88,16 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
             log.debug("rpc", method=method, ms=_ms_since(started))
 
         return call
+
+
+def _request(data: bytes, deserialize: Deserialize | None) -> Any:
+    """Return the message. Here, since gRPC itself would answer UNKNOWN with the error's text."""
+    if deserialize is None:
+        return data
+    try:
+        return deserialize(data)
+    except DecodeError:
+        raise InvalidArgument("request", "the bytes are not a message of this type") from None
 
 
 def _ms_since(started: float) -> float:

@@ -31,6 +31,12 @@ def _distinct(names: tuple[ProviderName, ...]) -> tuple[ProviderName, ...]:
     return names
 
 
+def _model_folder(folder: Path) -> Path:
+    if not any((folder / place).is_file() for place in ("onnx/model.onnx", "model.onnx")):
+        raise ValueError("must be a folder with onnx/model.onnx or model.onnx")
+    return folder
+
+
 class EmbedderSettings(ServiceSettings):
     """What the embedder reads from the environment."""
 
@@ -50,7 +56,9 @@ class EmbedderSettings(ServiceSettings):
         60.0, alias="VITRINA_EMBEDDER_DEFAULT_TIMEOUT_SECONDS", gt=0, le=3_600
     )
 
-    model_dir: Path = Field(_BUNDLED_MODEL, alias="VITRINA_MODEL_DIR")
+    model_dir: Annotated[Path, AfterValidator(_model_folder)] = Field(
+        _BUNDLED_MODEL, alias="VITRINA_MODEL_DIR"
+    )
     model_query_prefix: str = Field("", alias="VITRINA_MODEL_QUERY_PREFIX", max_length=200)
     model_document_prefix: str = Field("", alias="VITRINA_MODEL_DOCUMENT_PREFIX", max_length=200)
     query_workers: int = Field(2, alias="VITRINA_EMBEDDER_QUERY_WORKERS", ge=1, le=256)

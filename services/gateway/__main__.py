@@ -23,6 +23,10 @@ from services.gateway.validity import ChangeLog
 from vitrina.catalog.v1 import catalog_pb2
 from vitrina.search.v1 import search_pb2, search_pb2_grpc
 
+WRITES = ("UpsertProduct", "BatchUpsertProducts", "DeleteProduct")
+# The feed takes milliseconds; while it is broken, cached answers are labelled as unverified.
+KNOWN_WRITE_SECONDS = 0.25
+
 
 def compose(settings: GatewaySettings) -> Service:
     """Wire the gateway; opens nothing yet."""
@@ -63,6 +67,11 @@ def compose(settings: GatewaySettings) -> Service:
         StatusReader(embedder, index, catalog, cache, changes),
         settings.query_budget_seconds,
     )
+
+    async def known_here(response: Any) -> None:
+        """Let a write end only when no cached answer of this gateway is older than it."""
+        await changes.reached(response.revision, KNOWN_WRITE_SECONDS)
+
     catalog_service = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
     search_service = search_pb2.DESCRIPTOR.services_by_name["SearchService"]
     adapters: list[AbstractAsyncContextManager[Any]] = [
@@ -78,7 +87,13 @@ def compose(settings: GatewaySettings) -> Service:
         service_names=[search_service.full_name, catalog_service.full_name],
         registrations=[
             partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer),
-            partial(add_proxy, catalog_service, "catalog", channels["catalog"]),
+            partial(
+                add_proxy,
+                catalog_service,
+                "catalog",
+                channels["catalog"],
+                dict.fromkeys(WRITES, known_here),
+            ),
         ],
         adapters=adapters,
         grace_seconds=settings.grace_seconds,

@@ -115,9 +115,9 @@ def parse_page_size(page_size: int) -> int:
 
 def parse_category(category: str) -> str:
     """Return the normalised path, or raise InvalidArgument."""
-    if len(category) > 500:
-        raise InvalidArgument("category", f"{len(category)} characters given, at most 500")
     path = categories.normalised(category)
+    if len(path) > 500:
+        raise InvalidArgument("category", f"{len(path)} characters given, at most 500")
     if path and not all(path.split(categories.SEPARATOR)):
         raise InvalidArgument("category", "has an empty name in its path")
     return path

@@ -1,11 +1,12 @@
-"""Passes every call of a service on to another process, as bytes: nothing is parsed on the way."""
+"""Passes every call of a service on to another process, as bytes: requests are not parsed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message_factory import GetMessageClass
 
 from services.common.rpc_status import calling
 
@@ -13,12 +14,29 @@ from services.common.rpc_status import calling
 DEFAULT_TIMEOUT_SECONDS = 30.0
 
 
+Answered = Callable[[Any], Awaitable[None]]
+
+
 def add_proxy(
-    service: ServiceDescriptor, upstream: str, channel: grpc.aio.Channel, server: grpc.aio.Server
+    service: ServiceDescriptor,
+    upstream: str,
+    channel: grpc.aio.Channel,
+    when_answered: dict[str, Answered],
+    server: grpc.aio.Server,
 ) -> None:
-    """Register all methods of `service`, answered by the process behind `channel`."""
+    """Register all methods of `service`, answered by the process behind `channel`.
+
+    A unary method that is named in `when_answered` hands its response over
+    before the caller gets it.
+    """
     handlers = {
-        method.name: _handler(method, f"/{service.full_name}/{method.name}", upstream, channel)
+        method.name: _handler(
+            method,
+            f"/{service.full_name}/{method.name}",
+            upstream,
+            channel,
+            when_answered.get(method.name),
+        )
         for method in service.methods
     }
     server.add_generic_rpc_handlers(
@@ -27,7 +45,11 @@ def add_proxy(
 
 
 def _handler(
-    method: MethodDescriptor, path: str, upstream: str, channel: grpc.aio.Channel
+    method: MethodDescriptor,
+    path: str,
+    upstream: str,
+    channel: grpc.aio.Channel,
+    when_answered: Answered | None,
 ) -> "grpc.RpcMethodHandler[bytes, bytes]":
     if method.client_streaming:
         raise NotImplementedError(f"{path}: client streams are not passed on")
@@ -42,8 +64,13 @@ def _handler(
         return grpc.unary_stream_rpc_method_handler(stream)
     call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
 
+    response_class = GetMessageClass(method.output_type)
+
     async def unary(request: bytes, _context: Any) -> bytes:
         with calling(upstream):
-            return await call(request, timeout=DEFAULT_TIMEOUT_SECONDS)
+            response = await call(request, timeout=DEFAULT_TIMEOUT_SECONDS)
+        if when_answered is not None:
+            await when_answered(response_class.FromString(response))
+        return response
 
     return grpc.unary_unary_rpc_method_handler(unary)

@@ -38,6 +38,8 @@ log = get_logger()
 # Shares of what is left of the budget, so that the stage after it still has its time.
 EMBED_SHARE = 0.5
 INDEX_SHARE = 0.7
+# The index answers in milliseconds or is in trouble; only a min_revision is waited for longer.
+INDEX_SECONDS = 1.0
 TEXT_SHARE = 0.8
 # More candidates than asked for: the catalog may have dropped some that the index still has.
 SPARE_CANDIDATES = 10
@@ -52,6 +54,11 @@ class Budget:
     def share(self, fraction: float) -> float:
         """Return this fraction of the seconds that are left; never below a millisecond."""
         return max(0.001, (self._ends_at - time.monotonic()) * fraction)
+
+    def for_index(self, min_revision: int) -> float:
+        """Return the seconds that the index gets."""
+        share = self.share(INDEX_SHARE)
+        return share if min_revision else min(INDEX_SECONDS, share)
 
 
 @contextmanager
@@ -131,7 +138,7 @@ class Searching:
                     limit=query.page_size + SPARE_CANDIDATES,
                     category=query.category,
                     min_revision=query.min_revision,
-                    timeout_seconds=budget.share(INDEX_SHARE),
+                    timeout_seconds=budget.for_index(query.min_revision),
                 )
 
         async def by_words() -> Candidates:
@@ -152,7 +159,7 @@ class Searching:
                     limit=query.page_size + SPARE_CANDIDATES,
                     category=query.category,
                     min_revision=query.min_revision,
-                    timeout_seconds=budget.share(INDEX_SHARE),
+                    timeout_seconds=budget.for_index(query.min_revision),
                 )
 
         async def by_words() -> Candidates:

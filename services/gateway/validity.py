@@ -5,9 +5,11 @@ revision that it reflects. The gateway learns the changes from the catalog's
 feed; nobody sends invalidations.
 """
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from services.common import categories
@@ -44,11 +46,20 @@ class ChangeLog:
         self.head = 0
         self.is_following = False
         self._floor = 0
+        # Replaced whenever changes were taken in.
+        self._news = asyncio.Event()
         self._last: dict[str, int] = {}
         self._clock = clock
         self._stale_after_seconds = stale_after_seconds
         # (when seen, head), oldest first; the first one is past the staleness limit.
         self._heads: deque[tuple[float, int]] = deque()
+
+    async def reached(self, revision: int, timeout_seconds: float) -> None:
+        """Return when the change of this revision is known, the time over, or nobody follows."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while self.is_following and self.head < revision:
+                    await self._news.wait()
 
     def begin(self, catalog_id: str, head: int) -> None:
         """Forget all, and know from `head` of this catalog on."""
@@ -64,6 +75,8 @@ class ChangeLog:
                 for path in categories.self_and_ancestors(category or ""):
                     self._last[path] = change.revision
             self.head = max(self.head, change.revision)
+        news, self._news = self._news, asyncio.Event()
+        news.set()
         now = self._clock()
         seen, head = self._heads[-1]
         if self.head > head:

@@ -21,7 +21,7 @@ def parse_path(path: str) -> str:
     InvalidArgument (category): more than 500 characters, more than 10 names,
     an empty name, or a control character.
     """
-    path = path.strip()
+    path = categories.normalised(path)
     if not path:
         return ""
     if len(path) > MAX_PATH_CHARS:
@@ -30,12 +30,12 @@ def parse_path(path: str) -> str:
         )
     if any(ord(char) < 32 or ord(char) == 127 for char in path):
         raise InvalidArgument("category", "control characters are not allowed")
-    names = [name.strip() for name in path.split(">")]
+    names = path.split(categories.SEPARATOR)
     if not all(names):
         raise InvalidArgument("category", "a name of the path is empty")
     if len(names) > MAX_PATH_NAMES:
         raise InvalidArgument("category", f"{len(names)} names given, at most {MAX_PATH_NAMES}")
-    return categories.normalised(path)
+    return path
 
 
 class Categories:

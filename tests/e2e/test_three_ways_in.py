@@ -205,6 +205,51 @@ async def test_a_write_is_searchable_at_its_revision(sample_stack: Stack) -> Non
     assert [result.product.id for result in answer.results] != ["NEW/1"]
 
 
+@pytest.mark.parametrize("category", ["", "Música"])
+async def test_a_deleted_product_is_never_in_a_cached_answer_again(
+    sample_stack: Stack, category: str
+) -> None:
+    request = pb.SearchRequest(query="ocarina de barro", category=category, page_size=3)
+    product = catalog_pb2.Product(id="OCA", name="Ocarina de barro", category="Música")
+    for _ in range(20):
+        revision = await sample_stack.upsert([product])
+        warm = pb.SearchRequest()
+        warm.CopyFrom(request)
+        warm.min_revision = revision
+        assert "OCA" in [r.product.id for r in (await sample_stack.search.Search(warm)).results]
+        await sample_stack.catalog.DeleteProduct(catalog_pb2.DeleteProductRequest(id="OCA"))
+        answer = await sample_stack.search.Search(request)
+        assert "OCA" not in [result.product.id for result in answer.results]
+
+
+@pytest.mark.parametrize(
+    "rpc", ["search.v1.SearchService/Search", "catalog.v1.CatalogService/GetProduct"]
+)
+async def test_bytes_that_are_no_message_are_the_callers_mistake(
+    sample_stack: Stack, rpc: str
+) -> None:
+    call: Any = sample_stack.channel.unary_unary(f"/vitrina.{rpc}")
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await call(b"\x0a\x02\xff\xfe", timeout=5)
+    assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "DecodeError" not in (failure.value.details() or "")
+
+
+async def test_a_category_is_found_however_its_white_space_is_written(
+    sample_stack: Stack,
+) -> None:
+    product = catalog_pb2.Product(
+        id="SPC", name="Armario", category="Gran\tFondo" + " " * 600 + ">A"
+    )
+    revision = await sample_stack.upsert([product])
+    for category in ("Gran Fondo", "Gran\tFondo > A", "Gran\nFondo" + " " * 600 + "> A"):
+        answer = await sample_stack.search.Search(
+            pb.SearchRequest(query="armario", category=category, min_revision=revision)
+        )
+        assert [result.product.id for result in answer.results] == ["SPC"]
+    await sample_stack.catalog.DeleteProduct(catalog_pb2.DeleteProductRequest(id="SPC"))
+
+
 async def test_a_revision_of_the_future_is_refused_in_time_with_the_one_reached(
     sample_stack: Stack,
 ) -> None:

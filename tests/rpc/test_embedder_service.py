@@ -155,13 +155,15 @@ async def test_too_much_at_once_is_an_overload() -> None:
 
 
 async def test_without_a_usable_model_the_start_fails(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not a model")
     settings = settings_with(providers=("gemini", "minilm"), model_dir=tmp_path)
     with pytest.raises(ProviderUnusable, match="no provider could be opened: minilm"):
         async with serving(compose(settings)):
             pass
 
 
-async def test_a_missing_model_leaves_the_others(tmp_path: Path) -> None:
+async def test_a_damaged_model_leaves_the_others(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not a model")
     settings = settings_with(providers=("minilm", "hashing"), model_dir=tmp_path)
     async with embedder_stub(settings) as stub:
         response = await embed(stub, "shoe")
