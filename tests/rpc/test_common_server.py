@@ -116,7 +116,8 @@ async def test_deadline_and_trace_reach_the_process_after_the_next() -> None:
                 metadata=[("traceparent", f"00-{trace}-00f067aa0ba902b7-01")],
             )
     assert response.hits[0].product_id == trace
-    assert 1000 < response.revision <= 7000
+    # gRPC rounds a timeout up on the wire; without one it would be an hour
+    assert 1000 < response.revision <= 8000
 
 
 async def test_health_is_told_per_service(channel: grpc.aio.Channel) -> None:
