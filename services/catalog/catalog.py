@@ -11,7 +11,6 @@ from services.catalog.products import (
     Product,
     ProductDraft,
     StoredProduct,
-    category_path,
     product_id,
     quoted,
 )
@@ -91,7 +90,7 @@ class Catalog:
     async def list_page(self, page_size: int, page_token: str, category: str) -> Listing:
         """Return a page in the order of ids. A page size of 0 stands for the default."""
         limit = _within("page_size", page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
-        path = category_path(category)
+        path = categories.parsed(category)
         after_id = paging.id_of_token(page_token, path) if page_token else ""
         page = await self._store.page(after_id, path, limit)
         token = paging.page_token(page.products[-1].product.id, path) if page.has_more else ""
@@ -161,7 +160,7 @@ class Catalog:
             raise InvalidArgument(
                 "query", f"{len(query)} characters, must be 1 to {MAX_QUERY_CHARACTERS}"
             )
-        path = category_path(category)
+        path = categories.parsed(category)
         at_most = _within("limit", limit, MAX_HITS)
         return await self._store.search_text(text.query_terms(query), path, at_most)
 

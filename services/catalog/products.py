@@ -13,8 +13,6 @@ from services.common.errors import InvalidArgument
 MAX_ID_CHARACTERS = 512
 MAX_NAME_CHARACTERS = 1_000
 MAX_DESCRIPTION_CHARACTERS = 20_000
-MAX_CATEGORY_CHARACTERS = 500
-MAX_CATEGORY_NAMES = 10
 MAX_BRAND_CHARACTERS = 200
 MAX_IMAGE_URL_CHARACTERS = 2_000
 MAX_ATTRIBUTES = 500
@@ -51,19 +49,6 @@ def product_id(text: str, field: str = "id") -> str:
     if text != text.strip():
         raise InvalidArgument(field, "white space at an end")
     return text
-
-
-def category_path(text: str) -> str:
-    """Return the path with ` > ` between its names; empty for no category."""
-    path = categories.normalised(text)
-    if not path:
-        return ""
-    names = path.split(categories.SEPARATOR)
-    if len(names) > MAX_CATEGORY_NAMES:
-        raise InvalidArgument("category", f"{len(names)} names, at most {MAX_CATEGORY_NAMES}")
-    if not all(names):
-        raise InvalidArgument("category", 'a name is empty; a path reads "Audio > Headphones"')
-    return checked_text("category", path, MAX_CATEGORY_CHARACTERS)
 
 
 def price_of(text: str) -> Decimal | None:
@@ -195,7 +180,7 @@ class Product:
             id=product_id(draft.id),
             name=checked_text("name", draft.name, MAX_NAME_CHARACTERS),
             description=checked_text("description", draft.description, MAX_DESCRIPTION_CHARACTERS),
-            category=category_path(draft.category),
+            category=categories.parsed(draft.category),
             brand=checked_text("brand", draft.brand, MAX_BRAND_CHARACTERS),
             price=price,
             currency=_currency(draft.currency, price, default_currency),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from services.common import categories
 from services.common.errors import InvalidArgument
 
 MAX_QUERY_CHARACTERS = 1_000
@@ -111,16 +110,6 @@ def parse_page_size(page_size: int) -> int:
     if not 0 <= page_size <= MAX_PAGE_SIZE:
         raise InvalidArgument("page_size", f"{page_size} given, must be 1 to {MAX_PAGE_SIZE}")
     return page_size or DEFAULT_PAGE_SIZE
-
-
-def parse_category(category: str) -> str:
-    """Return the normalised path, or raise InvalidArgument."""
-    path = categories.normalised(category)
-    if len(path) > 500:
-        raise InvalidArgument("category", f"{len(path)} characters given, at most 500")
-    if path and not all(path.split(categories.SEPARATOR)):
-        raise InvalidArgument("category", "has an empty name in its path")
-    return path
 
 
 def parse_min_revision(min_revision: int) -> int:

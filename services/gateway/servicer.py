@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
-from services.common import deadlines
+from services.common import categories, deadlines
 from services.gateway import answers
 from services.gateway.cache import AnswerCache
 from services.gateway.codec import served_response
@@ -28,7 +28,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         query = answers.Query(
             text=answers.parse_text(request.query),
             page_size=answers.parse_page_size(request.page_size),
-            category=answers.parse_category(request.category),
+            category=categories.parsed(request.category),
             min_revision=answers.parse_min_revision(request.min_revision),
             budget_seconds=self._budget(request),
             skip_cache=request.skip_cache,
@@ -39,7 +39,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         query = answers.SimilarQuery(
             product_id=answers.parse_product_id(request.product_id),
             page_size=answers.parse_page_size(request.page_size),
-            category=answers.parse_category(request.category),
+            category=categories.parsed(request.category),
             min_revision=answers.parse_min_revision(request.min_revision),
             budget_seconds=self._budget(request),
         )

@@ -4,38 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common import categories
-from services.common.errors import InvalidArgument
-
-MAX_PATH_CHARS = 500
-MAX_PATH_NAMES = 10
 
 # Codes that no category has, and that no search finds.
 DEAD = 0
 INACTIVE = 1
 _FIRST = 2
-
-
-def parse_path(path: str) -> str:
-    """Return the path with " > " between its names; empty stays empty.
-
-    InvalidArgument (category): more than 500 characters, more than 10 names,
-    an empty name, or a control character.
-    """
-    path = categories.normalised(path)
-    if not path:
-        return ""
-    if len(path) > MAX_PATH_CHARS:
-        raise InvalidArgument(
-            "category", f"{len(path)} characters given, at most {MAX_PATH_CHARS:,}"
-        )
-    if any(ord(char) < 32 or ord(char) == 127 for char in path):
-        raise InvalidArgument("category", "control characters are not allowed")
-    names = path.split(categories.SEPARATOR)
-    if not all(names):
-        raise InvalidArgument("category", "a name of the path is empty")
-    if len(names) > MAX_PATH_NAMES:
-        raise InvalidArgument("category", f"{len(names)} names given, at most {MAX_PATH_NAMES}")
-    return path
 
 
 class Categories:

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
+from services.common import categories
 from services.common.errors import FailedPrecondition, InvalidArgument
-from services.index.categories import parse_path
 from services.index.collection import Collection
 from services.index.model import UNIT_TOLERANCE, Found, Vector
 
@@ -37,7 +37,7 @@ class Queries:
     ) -> Found:
         """Find the active products nearest to a vector of little-endian float32."""
         _check_limit(limit)
-        path = parse_path(category)
+        path = categories.parsed(category)
         collection = self._collection_of([space_id])
         query = parse_vector(vector, collection.space.dimensions)
         return await collection.search(query, limit, path, min_revision)
@@ -59,7 +59,7 @@ class Queries:
             raise InvalidArgument("product_id", "is required")
         if not 1 <= len(space_ids) <= MAX_SPACES:
             raise InvalidArgument("spaces", f"{len(space_ids)} given, 1 to {MAX_SPACES} allowed")
-        path = parse_path(category)
+        path = categories.parsed(category)
         collection = self._collection_of(space_ids)
         found = await collection.similar(product_id, limit, path, min_revision)
         return found, collection.space.id

@@ -13,10 +13,10 @@ from services.catalog.products import (
     Attributes,
     Product,
     StoredProduct,
-    category_path,
     price_of,
     price_text,
 )
+from services.common import categories
 from services.common.errors import InvalidArgument
 from tests.catalog_support import draft, product
 
@@ -147,7 +147,7 @@ def test_a_price_without_currency_takes_the_default() -> None:
     ],
 )
 def test_space_around_the_names_of_a_category_does_not_matter(given_path: str, path: str) -> None:
-    assert category_path(given_path) == path
+    assert categories.parsed(given_path) == path
 
 
 def test_true_is_another_attribute_than_one() -> None:
