@@ -46,7 +46,7 @@ bench: install ## Measure import, search, memory and start beside their floors
 
 .PHONY: lock
 lock: ## Resolve the lock files anew (needs uv)
-	for lock in "dev services gemini dev" "services services" "embedder embedder gemini"; do \
+	for lock in "dev services gemini eval dev" "services services" "embedder embedder gemini"; do \
 	  set -- $$lock; out=requirements/$$1.lock; shift; \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --no-header --no-emit-index-url --no-strip-extras $$(printf -- '--extra %s ' "$$@") \

@@ -19,6 +19,12 @@ ADAPTERS = {
     "sqlalchemy": {"services/catalog/stores", "services/catalog/migrations"},
     "alembic": {"services/catalog/stores", "services/catalog/migrations"},
     "sqlite3": {"services/index/stores", "services/catalog/stores"},
+    "lark": {"services/common/filters"},
+    "Stemmer": {"services/catalog/text"},
+    "rapidfuzz": {"services/catalog/text"},
+    "ir_measures": {"services/cli/judgment"},
+    "scipy": {"services/cli/judgment"},
+    "matplotlib": {"services/cli/judgment"},
     "starlette": {"services/gateway/rest"},
     "uvicorn": {"services/gateway/rest"},
 }
