@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from services.catalog.stores import filtering
 from services.common.errors import Overloaded, Unavailable
 from services.common.telemetry import get_logger
 
@@ -135,6 +136,7 @@ def _prepare(engine: AsyncEngine, pragmas: Mapping[str, str], *, begin: str | No
     def configure(connection: Any, _: object) -> None:
         # The driver would begin transactions by guesses of its own.
         connection.isolation_level = None
+        filtering.register(connection)
         cursor = connection.cursor()
         for name, value in pragmas.items():
             cursor.execute(f"PRAGMA {name} = {value}")
