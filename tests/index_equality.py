@@ -1,6 +1,7 @@
 """Holds the index against the catalog: what is durable, and what searches see."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Mapping
 from decimal import Decimal
@@ -42,11 +43,17 @@ def _durable_rows(database: Path) -> tuple[str, dict[str, tuple[object, ...]], d
         (template,) = connection.execute("SELECT document_template FROM meta").fetchone()
         rows = connection.execute(
             "SELECT product_id, text_hash, category, brand, price_e4, stock, is_active, revision,"
-            " vector FROM rows JOIN vectors USING (vector_id)"
+            " json, vector FROM rows JOIN vectors USING (vector_id)"
+            " JOIN attributes USING (vector_id)"
         ).fetchall()
     connection.close()
-    columns = {row[0]: tuple(row[1:8]) for row in rows}
-    return template, columns, {row[0]: row[8] for row in rows}
+    columns = {row[0]: (*row[1:8], _typed(json.loads(row[8]))) for row in rows}
+    return template, columns, {row[0]: row[9] for row in rows}
+
+
+def _typed(attributes: Mapping[str, object]) -> dict[str, tuple[type, object]]:
+    """Return the attributes so that true is not 1."""
+    return {name: (type(value), value) for name, value in attributes.items()}
 
 
 async def assert_index_equals_catalog(stack: Stack, data_dir: Path) -> None:
@@ -71,6 +78,7 @@ async def assert_index_equals_catalog(stack: Stack, data_dir: Path) -> None:
                 product.stock,
                 int(product.is_active),
                 product.revision,
+                _typed(product.attributes),
             )
         assert columns == expected
         await _assert_vectors_are_of_these_texts(stack, collection.space, texts, vectors)

@@ -298,7 +298,7 @@ class World:
         text: str,
         *,
         limit: int = 10,
-        category: str = "",
+        filter: str = "",  # noqa: A002 - as in the contract
         min_revision: int = 0,
         space: str = "small-1",
         timeout: float = 20.0,
@@ -307,7 +307,7 @@ class World:
             space=space,
             vector=self.vector(text, space).astype("<f4").tobytes(),
             limit=limit,
-            category=category,
+            filter=filter,
             min_revision=min_revision,
         )
         return await self.stub.Search(request, timeout=timeout)

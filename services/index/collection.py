@@ -9,11 +9,14 @@ from types import TracebackType
 
 from services.common import deadlines
 from services.common.errors import DeadlineExceeded, FailedPrecondition, NotFound
+from services.common.filters import Node
 from services.common.telemetry import get_logger
+from services.index.attribute_keeper import AttributeKeeper
 from services.index.engines.protocol import Engine
 from services.index.graph_files import GraphFiles
 from services.index.graph_keeper import GraphKeeper
 from services.index.loading import load_rows
+from services.index.masks import attributes_of
 from services.index.model import Batch, Found, Space, Stall, Vector
 from services.index.policy import GraphPolicy
 from services.index.rows import Rows
@@ -80,6 +83,7 @@ class Collection:
             space.id, lambda: (self._rows, self.is_ready), files, engine, threads, policy
         )
         self._writing = asyncio.Lock()
+        self._attributes = AttributeKeeper(lambda: self._rows, store, threads, self._writing)
         # Replaced whenever something was applied.
         self._applied = asyncio.Event()
 
@@ -105,6 +109,7 @@ class Collection:
         trace: TracebackType | None,
     ) -> None:
         await self._graphs.__aexit__(kind, error, trace)
+        await self._attributes.aclose()
         async with self._writing:
             await self._store.close()
 
@@ -128,25 +133,29 @@ class Collection:
         """Memory of vectors, graph and columns."""
         return self._rows.memory_bytes
 
-    async def search(self, query: Vector, limit: int, path: str, min_revision: int) -> Found:
-        """Find active rows near a vector, at `min_revision` or later."""
-        await self._reach(min_revision)
-        snapshot = self.snapshot
+    async def search(
+        self, query: Vector, limit: int, passing: Node | None, min_revision: int
+    ) -> Found:
+        """Find active rows near a vector that pass a filter, at `min_revision` or later."""
+        snapshot = await self._snapshot_for(passing, min_revision)
         return await self._threads.search(
-            lambda: snapshot.search(self._engine, self._policy, query, limit, path)
+            lambda: snapshot.search(self._engine, self._policy, query, limit, passing)
         )
 
-    async def similar(self, product_id: str, limit: int, path: str, min_revision: int) -> Found:
-        """Find active rows near a stored row, without that one."""
-        await self._reach(min_revision)
-        snapshot = self.snapshot
+    async def similar(
+        self, product_id: str, limit: int, passing: Node | None, min_revision: int
+    ) -> Found:
+        """Find active rows near a stored row that pass a filter, without that one."""
+        snapshot = await self._snapshot_for(passing, min_revision)
         slot = self._rows.slot_of(product_id)
         if slot is None:
             raise NotFound("product_id: no such product", reason="PRODUCT_NOT_FOUND")
 
         def find(own: int) -> Found:
             query = snapshot.vector(own)
-            return snapshot.search(self._engine, self._policy, query, limit, path, without_slot=own)
+            return snapshot.search(
+                self._engine, self._policy, query, limit, passing, without_slot=own
+            )
 
         return await self._threads.search(lambda: find(slot))
 
@@ -187,6 +196,16 @@ class Collection:
         self._applied.set()
         self._applied = asyncio.Event()
         self._graphs.check()
+
+    async def _snapshot_for(self, passing: Node | None, min_revision: int) -> Snapshot:
+        """Return the rows as they are when this returns, with the columns that a filter needs."""
+        await self._reach(min_revision)
+        names = attributes_of(passing)
+        while not self._attributes.has(names):
+            await self._attributes.make(names)
+            # meanwhile the content may have been dropped
+            await self._reach(min_revision)
+        return self.snapshot
 
     async def _reach(self, min_revision: int) -> None:
         self._refuse_unless_ready()

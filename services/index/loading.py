@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.index.graph_files import GraphFiles, SavedGraph
-from services.index.rows import Rows
+from services.index.rows import LoadedRow, Rows
 from services.index.stores.protocol import StateStore, StoredRows, StoredState
 from services.index.threads import Threads
 
@@ -35,16 +35,19 @@ async def load_rows(
     return rows, saved.save_time if saved is not None else None
 
 
-def _row(rows: StoredRows, place: int) -> tuple[int, str, str, bool]:
-    return (
-        int(rows.vector_ids[place]),
-        rows.product_ids[place],
-        rows.categories[place],
-        rows.is_active[place],
+def _row(rows: StoredRows, place: int) -> LoadedRow:
+    return LoadedRow(
+        vector_id=int(rows.vector_ids[place]),
+        product_id=rows.product_ids[place],
+        category=rows.categories[place],
+        brand=rows.brands[place],
+        price_e4=rows.prices_e4[place],
+        stock=rows.stocks[place],
+        is_active=rows.is_active[place],
     )
 
 
-def _rows_of_graph(rows: StoredRows, saved: SavedGraph) -> list[tuple[int, str, str, bool]]:
+def _rows_of_graph(rows: StoredRows, saved: SavedGraph) -> list[LoadedRow]:
     places = np.searchsorted(rows.vector_ids, saved.vector_ids)
     places[places == len(rows.vector_ids)] = 0
     is_alive: NDArray[np.bool_] = (
@@ -52,7 +55,7 @@ def _rows_of_graph(rows: StoredRows, saved: SavedGraph) -> list[tuple[int, str, 
         if len(rows.vector_ids)
         else np.zeros(len(places), dtype=np.bool_)
     )
-    dead = (0, "", "", False)
+    dead = LoadedRow(0, "", "", "", None, None, is_active=False)
     return [
         _row(rows, place) if alive else dead
         for place, alive in zip(places.tolist(), is_alive.tolist(), strict=True)

@@ -1,7 +1,7 @@
 """What the index reads, keeps and answers."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -87,6 +87,7 @@ class Columns:
     stock: int | None
     is_active: bool
     revision: int
+    attributes: Mapping[str, str | float | bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ class Planner:
                 stock=product.stock,
                 is_active=product.is_active,
                 revision=product.revision,
+                attributes=product.attributes,
             )
             if (planned[id_] if id_ in planned else stored.get(id_)) == columns.text_hash:
                 retained.append(columns)

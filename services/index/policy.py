@@ -7,7 +7,7 @@ from services.index.engines.protocol import GraphParameters
 # How many rows a scan compares in the time that a walk needs for one unit of
 # ef: 30 to 45, with 384 dimensions and 32 links on 20,000 rows.
 _SCANNED_ROWS_PER_EF = 40
-# A category may lie elsewhere than the query as a whole, where a walk hardly
+# What a filter lets pass may lie elsewhere than the query as a whole, where a walk hardly
 # comes: with half of the rows passing, its recall@10 was 0.74. So what is that
 # narrow is scanned as long as it takes some milliseconds, and walked wider then.
 _NARROW_FRACTION = 0.8

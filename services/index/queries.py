@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from services.common import categories
+from services.common import filters
 from services.common.errors import FailedPrecondition, InvalidArgument
 from services.index.collection import Collection
 from services.index.model import UNIT_TOLERANCE, Found, Vector
@@ -33,21 +33,21 @@ class Queries:
         self._collections = collections
 
     async def search(
-        self, space_id: str, vector: bytes, limit: int, category: str, min_revision: int
+        self, space_id: str, vector: bytes, limit: int, filter_text: str, min_revision: int
     ) -> Found:
         """Find the active products nearest to a vector of little-endian float32."""
         _check_limit(limit)
-        path = categories.parsed(category)
+        passing = filters.parse_canonical(filter_text)
         collection = self._collection_of([space_id])
         query = parse_vector(vector, collection.space.dimensions)
-        return await collection.search(query, limit, path, min_revision)
+        return await collection.search(query, limit, passing, min_revision)
 
     async def similar(
         self,
         space_ids: Sequence[str],
         product_id: str,
         limit: int,
-        category: str,
+        filter_text: str,
         min_revision: int,
     ) -> tuple[Found, str]:
         """Find the active products nearest to another one, in the first space that is ready.
@@ -59,9 +59,9 @@ class Queries:
             raise InvalidArgument("product_id", "is required")
         if not 1 <= len(space_ids) <= MAX_SPACES:
             raise InvalidArgument("spaces", f"{len(space_ids)} given, 1 to {MAX_SPACES} allowed")
-        path = categories.parsed(category)
+        passing = filters.parse_canonical(filter_text)
         collection = self._collection_of(space_ids)
-        found = await collection.similar(product_id, limit, path, min_revision)
+        found = await collection.similar(product_id, limit, passing, min_revision)
         return found, collection.space.id
 
     def collections(self) -> Sequence[Collection]:

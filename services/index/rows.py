@@ -1,20 +1,19 @@
 """The rows of a collection in memory, and the snapshots of them that searches read."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.index.attributes import AttributeColumn
 from services.index.categories import DEAD, INACTIVE, Categories
+from services.index.cells import Cells, with_room
+from services.index.columns import FilterColumns
 from services.index.engines.protocol import Graph
 from services.index.model import Batch, Columns, Matrix
-from services.index.snapshot import Codes, Snapshot
-
-_MIN_CAPACITY = 64
-
-T = TypeVar("T", bound=np.generic)
+from services.index.snapshot import Snapshot
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +30,25 @@ class BuiltGraph:
     source_end: int
 
 
+class LoadedRow(NamedTuple):
+    """A row as it was stored, without its vector and its attributes."""
+
+    # 0 stands for a row of the graph that is not in the collection any more.
+    vector_id: int
+    product_id: str
+    category: str
+    brand: str
+    price_e4: int | None
+    stock: int | None
+    is_active: bool
+
+
 class Rows:
     """Changed by one thread. Searches hold `snapshot`, which no later change touches:
     what it covers is replaced, and new rows go behind its end.
     """
+
+    _snapshot: Snapshot
 
     def __init__(self, dimensions: int, incarnation: str) -> None:
         # Names these rows: their vector ids mean nothing under another one.
@@ -46,9 +60,10 @@ class Rows:
         self._graph_slots: dict[str, int] = {}
         self._recent_slots: dict[str, int] = {}
         self._product_ids: list[str] = []
-        self._vector_ids = np.empty(_MIN_CAPACITY, dtype=np.int64)
-        self._codes: Codes = np.empty(_MIN_CAPACITY, dtype=np.int32)
-        self._recent: Matrix = np.empty((_MIN_CAPACITY, dimensions), dtype=np.float32)
+        self._vector_ids: Cells[np.int64] = Cells(np.empty(0, dtype=np.int64))
+        self._codes: Cells[np.int32] = Cells(np.empty(0, dtype=np.int32))
+        self._columns = FilterColumns()
+        self._recent: Matrix = np.empty((0, dimensions), dtype=np.float32)
         self._alive = 0
         self._publish(0)
 
@@ -60,7 +75,8 @@ class Rows:
     @property
     def memory_bytes(self) -> int:
         """Memory of vectors, graph and columns, but not of the ids."""
-        arrays = self._recent.nbytes + self._codes.nbytes + self._vector_ids.nbytes
+        cells = self._codes.memory_bytes + self._vector_ids.memory_bytes
+        arrays = self._recent.nbytes + cells + self._columns.memory_bytes
         return arrays + (self._graph.memory_bytes if self._graph is not None else 0)
 
     @property
@@ -78,33 +94,40 @@ class Rows:
                 return None
         return slot
 
+    @property
+    def vector_ids(self) -> NDArray[np.int64]:
+        """Vector ids by slot; of dead rows they mean nothing."""
+        return self._vector_ids.view(self._snapshot.slots)
+
     def vector_ids_of(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the vector ids of slots."""
-        return self._vector_ids[slots]
+        return self._vector_ids.view(len(self._product_ids))[slots]
 
     def load(
         self,
         revision: int,
         graph: Graph | None,
-        graph_rows: Iterable[tuple[int, str, str, bool]],
-        recent_rows: Iterable[tuple[int, str, str, bool]],
+        graph_rows: Iterable[LoadedRow],
+        recent_rows: Iterable[LoadedRow],
         recent: Matrix,
     ) -> None:
-        """Begin with what was stored: rows as (vector id, product, category, active).
-
-        Those of the graph are in its order; a vector id of 0 stands for a dead one.
-        """
+        """Begin with what was stored; the rows of the graph are in its order."""
         rows = [*graph_rows, *recent_rows]
         border = len(rows) - len(recent)
         self._graph = graph
-        self._product_ids = [row[1] for row in rows]
-        self._vector_ids = np.array([row[0] for row in rows], dtype=np.int64)
-        self._codes = np.array(
-            [self._code(row[2], row[3]) if row[0] else DEAD for row in rows], dtype=np.int32
+        self._product_ids = [row.product_id for row in rows]
+        self._vector_ids.append(0, [row.vector_id for row in rows])
+        self._codes.append(
+            0, [self._code(row.category, row.is_active) if row.vector_id else DEAD for row in rows]
         )
+        self._columns.load([(row.brand, row.price_e4, row.stock) for row in rows])
         self._recent = recent
-        self._graph_slots = {row[1]: slot for slot, row in enumerate(rows[:border]) if row[0]}
-        self._recent_slots = {row[1]: slot for slot, row in enumerate(rows[border:], start=border)}
+        self._graph_slots = {
+            row.product_id: slot for slot, row in enumerate(rows[:border]) if row.vector_id
+        }
+        self._recent_slots = {
+            row.product_id: slot for slot, row in enumerate(rows[border:], start=border)
+        }
         self._alive = len(self._graph_slots) + len(self._recent_slots)
         self._publish(revision)
 
@@ -112,14 +135,14 @@ class Rows:
         """Apply a batch that is durable; `vector_ids` are those of its embedded rows."""
         replaced = (*batch.removed, *(columns.product_id for columns, _ in batch.embedded))
         codes = {slot: DEAD for id_ in replaced if (slot := self._forget(id_)) is not None}
+        retained: dict[int, Columns] = {}
         for columns in batch.retained:
             slot = self.slot_of(columns.product_id)
             if slot is not None:
                 codes[slot] = self._code_of(columns)
-        if codes:
-            # the running searches keep the old ones
-            self._codes = self._codes.copy()
-            self._codes[list(codes)] = list(codes.values())
+                retained[slot] = columns
+        self._codes.replace(codes)
+        self._columns.replace(retained, len(self._product_ids))
         self._append(batch, vector_ids)
         self._publish(batch.revision)
 
@@ -129,9 +152,8 @@ class Rows:
         later = before.alive_slots()
         later = later[later >= built.source_end]
         recent = before.gather(later)
-        self._vector_ids = np.concatenate([built.vector_ids, self._vector_ids[later]])
-        # the graph's rows as they are now: some died, some moved to another category
-        self._codes = np.concatenate([self._codes[built.source_slots], self._codes[later]])
+        # the graph's rows as they are now: some died, some changed
+        self._take(np.concatenate([built.source_slots, later]))
         later_ids = [self._product_ids[slot] for slot in later.tolist()]
         self._product_ids = built.product_ids + later_ids
         self._graph = built.graph
@@ -147,13 +169,29 @@ class Rows:
         before = self._snapshot
         alive = before.alive_slots()
         self._recent = before.gather(alive)
-        self._vector_ids = self._vector_ids[alive]
-        self._codes = self._codes[alive]
+        self._take(alive)
         self._product_ids = [self._product_ids[slot] for slot in alive.tolist()]
         self._graph = None
         self._graph_slots = {}
         self._recent_slots = {id_: slot for slot, id_ in enumerate(self._product_ids)}
         self._publish(before.revision)
+
+    def keep_attributes(
+        self, columns: Mapping[str, AttributeColumn], wanted: Iterable[str]
+    ) -> None:
+        """Take columns of attributes, made for the snapshot as it is; see `FilterColumns.keep`."""
+        self._columns.keep(columns, frozenset(wanted))
+        # the rows are the same, so the masks that are known hold
+        self._snapshot = replace(self._snapshot, columns=self._columns.view(self._snapshot.slots))
+
+    def use_attributes(self, names: Iterable[str]) -> None:
+        """Note that attributes, which have columns, are used."""
+        self._columns.use(names)
+
+    def _take(self, slots: NDArray[np.int64]) -> None:
+        self._vector_ids.take(slots)
+        self._codes.take(slots)
+        self._columns.take(slots)
 
     def _code(self, category: str, is_active: bool) -> int:
         return self._categories.code_of(category) if is_active else INACTIVE
@@ -173,13 +211,13 @@ class Rows:
             return
         start = len(self._product_ids)
         end = start + len(batch.embedded)
-        graph_rows = self._snapshot.graph_rows
-        self._vector_ids = _with_room(self._vector_ids, start, end)
-        self._codes = _with_room(self._codes, start, end)
-        self._recent = _with_room(self._recent, start - graph_rows, end - graph_rows)
-        self._vector_ids[start:end] = vector_ids
+        graph_rows = self._graph.rows if self._graph is not None else 0
+        rows = [columns for columns, _ in batch.embedded]
+        self._vector_ids.append(start, vector_ids)
+        self._codes.append(start, [self._code_of(columns) for columns in rows])
+        self._columns.append(start, rows)
+        self._recent = with_room(self._recent, start - graph_rows, end - graph_rows)
         for slot, (columns, vector) in enumerate(batch.embedded, start=start):
-            self._codes[slot] = self._code_of(columns)
             self._recent[slot - graph_rows] = vector
             self._product_ids.append(columns.product_id)
             self._recent_slots[columns.product_id] = slot
@@ -194,15 +232,7 @@ class Rows:
             graph=self._graph,
             recent=self._recent[: slots - graph_rows],
             product_ids=self._product_ids,
-            codes=self._codes[:slots],
+            codes=self._codes.view(slots),
             categories=self._categories,
+            columns=self._columns.view(slots),
         )
-
-
-def _with_room(array: NDArray[T], used: int, needed: int) -> NDArray[T]:
-    if needed <= len(array):
-        return array
-    shape = (max(needed, 2 * used, _MIN_CAPACITY), *array.shape[1:])
-    grown = np.empty(shape, dtype=array.dtype)
-    grown[:used] = array[:used]
-    return grown

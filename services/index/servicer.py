@@ -27,7 +27,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         self, request: index_pb2.SearchRequest, context: Context
     ) -> index_pb2.SearchResponse:
         found = await self._queries.search(
-            request.space, request.vector, request.limit, request.category, request.min_revision
+            request.space, request.vector, request.limit, request.filter, request.min_revision
         )
         return index_pb2.SearchResponse(
             hits=_hits(found), revision=found.revision, plan=_plan(found)
@@ -40,7 +40,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
             request.spaces,
             request.product_id,
             request.limit,
-            request.category,
+            request.filter,
             request.min_revision,
         )
         return index_pb2.SimilarResponse(

@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from services.common import filters
+from services.common.filters import Node
 from services.index.categories import DEAD, Categories
+from services.index.columns import ColumnViews
 from services.index.engines.protocol import Bits, Engine, Graph
+from services.index.masks import mask_of
 from services.index.model import Found, Hit, Matrix, Strategy, Vector
 from services.index.policy import GraphPolicy
 
-# Masks kept per snapshot, so that many categories do not fill the memory.
+# Masks kept per snapshot, so that many filters do not fill the memory.
 _MAX_MASKS = 64
 
 Codes = NDArray[np.int32]
@@ -43,6 +47,8 @@ class Snapshot:
     # By slot: DEAD, INACTIVE or the category's code.
     codes: Codes
     categories: Categories
+    columns: ColumnViews
+    # By the canonical text of the filter.
     _masks: dict[str, _Mask] = field(default_factory=dict, repr=False)
 
     @property
@@ -74,21 +80,19 @@ class Snapshot:
             return recent
         return np.concatenate([self.graph.vectors(slots[:border]), recent])
 
-    def mask(self, path: str) -> _Mask:
-        """Return which rows are active and of this category or below it."""
-        mask = self._masks.get(path)
+    def mask(self, passing: Node | None) -> _Mask:
+        """Return which rows are active and pass a filter, whose attributes all have columns."""
+        key = "" if passing is None else filters.canonical(passing)
+        mask = self._masks.get(key)
         if mask is None:
-            passes = self.categories.passing(path)
-            if passes is None:
-                return _Mask(None, 0, None, 0)
-            of_slots = passes[self.codes]
+            of_slots = mask_of(passing, self.codes, self.categories, self.columns)
             mask = _Mask(
                 *_bits(of_slots[: self.graph_rows]),
                 *_bits(of_slots[self.graph_rows :]),
             )
             if len(self._masks) >= _MAX_MASKS:
                 self._masks.clear()
-            self._masks[path] = mask
+            self._masks[key] = mask
         return mask
 
     def search(
@@ -97,7 +101,7 @@ class Snapshot:
         policy: GraphPolicy,
         query: Vector,
         limit: int,
-        path: str,
+        passing: Node | None,
         *,
         without_slot: int | None = None,
     ) -> Found:
@@ -105,7 +109,7 @@ class Snapshot:
 
         `without_slot` is never among them, though it counts as passing.
         """
-        mask = self.mask(path)
+        mask = self.mask(passing)
         count = limit if without_slot is None else limit + 1
         strategy = Strategy.EXACT
         slots = np.empty(0, dtype=np.int64)

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.index.model import Batch, Columns, Space, Vector
+from services.index.stores import sqlite
 from services.index.stores.protocol import DamagedState, StateStore
 from services.index.stores.sqlite import SqliteStateStore, stored_space
+from services.index.stores.sqlite_attributes import json_of, key_of, value_in
 
 SPACE = Space("small-1", 4, "${name}")
+Value = str | float | bool
 
 
 @pytest.fixture(params=[SqliteStateStore])
@@ -24,6 +29,22 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 def row(id_: str, text: bytes = b"text", *, category: str = "A", active: bool = True) -> Columns:
     return Columns(id_, text, category, "brand", 12_3400, None, active, 7)
+
+
+def described(id_: str, text: bytes = b"text", /, **attributes: Value) -> Columns:
+    return Columns(id_, text, "A", "brand", None, None, True, 7, attributes)
+
+
+async def attribute(store: StateStore, *names: str) -> dict[str, dict[str, Value]]:
+    """Return by attribute and product what is stored."""
+    rows = (await store.state()).rows
+    product_ids = dict(zip(rows.vector_ids.tolist(), rows.product_ids, strict=True))
+    found: dict[str, dict[str, Value]] = {name: {} for name in names}
+    async for part in store.attributes(names):
+        for name, column in part.items():
+            for vector_id, value in zip(column.vector_ids, column.values, strict=True):
+                found[name][product_ids[vector_id]] = value
+    return found
 
 
 def vector(number: float) -> Vector:
@@ -63,7 +84,8 @@ async def test_what_was_applied_is_there_after_a_restart(store: StateStore) -> N
     assert state.rows.vector_ids.tolist() == [ids[1]]
     assert state.rows.product_ids == ["b"]
     assert state.rows.categories == ["C"]
-    assert state.rows.is_active == [False]
+    assert (state.rows.brands, state.rows.is_active) == (["brand"], [False])
+    assert (state.rows.prices_e4, state.rows.stocks) == ([12_3400], [None])
     assert (await store.vectors(state.rows.vector_ids)).tolist() == [[2, 2, 2, 2]]
     assert await store.text_hashes(["a", "b", "c"]) == {"b": b"other"}
 
@@ -136,3 +158,102 @@ async def test_sqlite_a_vector_that_is_too_short_is_damage(
     other.close()
     with pytest.raises(DamagedState):
         await store.vectors(ids)
+
+
+async def test_attributes_come_back_with_their_types(store: StateStore) -> None:
+    values: list[Value] = ["1", 1.0, True, False, "", 'quote " and \\ and ñ', 1e22, 5e-324]
+    await store.apply(
+        batch(1, [(described(f"p{n}", a=v), vector(1)) for n, v in enumerate(values)])
+    )
+    found = (await attribute(await reopened(store), "a"))["a"]
+    assert [(type(v), v) for _, v in sorted(found.items())] == [(type(v), v) for v in values]
+
+
+async def test_attributes_of_any_name_are_told_apart(store: StateStore) -> None:
+    names = ["a", "A", "a b", '"', '"a":', "\\", ",", "}", ":", "ñ", "$.a", "a\tb"]
+    embedded = []
+    for n, name in enumerate(names):
+        attributes: dict[str, Value] = {name: float(n), "of all": name}
+        embedded.append((described(f"p{n}", **attributes), vector(1)))
+    await store.apply(batch(1, embedded))
+    assert await attribute(store, *names) == {
+        name: {f"p{n}": float(n)} for n, name in enumerate(names)
+    }
+    assert len((await attribute(store, "of all"))["of all"]) == len(names)
+    assert await attribute(store, "b", "p0") == {"b": {}, "p0": {}}
+
+
+async def test_attributes_change_and_go_with_their_row(store: StateStore) -> None:
+    first = [(described(id_, x="old", y=1.0), vector(1)) for id_ in "abcd"]
+    await store.apply(batch(1, first))
+    await store.apply(
+        batch(
+            2,
+            embedded=[(described("b", b"new", x="new"), vector(2))],
+            retained=[
+                described("a", x="retained"),
+                described("d", x="old", y=1.0),
+                described("nobody", x="no"),
+            ],
+            removed=["c"],
+        )
+    )
+    assert await attribute(store, "x", "y") == {
+        "x": {"a": "retained", "b": "new", "d": "old"},
+        "y": {"d": 1.0},
+    }
+    await store.clear()
+    assert await attribute(store, "x") == {"x": {}}
+
+
+async def test_attributes_of_more_rows_than_are_read_at_once(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_ROWS_PER_PART", 7)
+    await store.apply(batch(1, [(described(f"p{n}", n=float(n)), vector(1)) for n in range(50)]))
+    await store.apply(batch(2, removed=[f"p{n}" for n in range(10, 30)]))
+    found = (await attribute(store, "n"))["n"]
+    assert found == {f"p{n}": float(n) for n in (*range(10), *range(30, 50))}
+
+
+async def test_attributes_of_a_batch_that_fails_are_not_there(store: StateStore) -> None:
+    wrong = Columns("c", b"", "A", "", 2**70, None, True, 1)
+    with pytest.raises(OverflowError):
+        await store.apply(batch(1, [(described("b", x="lost"), vector(1)), (wrong, vector(1))]))
+    await store.apply(batch(1, [(described("b", x="kept"), vector(1))]))
+    assert await attribute(await reopened(store), "x") == {"x": {"b": "kept"}}
+
+
+async def test_sqlite_a_format_that_is_not_known_is_not_taken(
+    store: StateStore, tmp_path: Path
+) -> None:
+    await store.close()
+    with sqlite3.connect(tmp_path / "state") as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(DamagedState, match="format 99"):
+        await store.open()
+    await store.move_aside()
+    await store.open()
+
+
+# Of few signs, so that names stand within texts, beside all that JSON means something by.
+texts = st.text(st.sampled_from('",:{}\\a '), max_size=6)
+
+
+@given(
+    st.dictionaries(texts.filter(bool), texts | st.booleans() | st.floats(allow_nan=False)),
+    texts.filter(bool),
+)
+def test_sqlite_one_value_is_found_in_json_of_many(attributes: dict[str, Value], name: str) -> None:
+    text = json_of(attributes)
+    for known in (name, *attributes):
+        assert repr(value_in(text, known, key_of(known))) == repr(attributes.get(known))
+
+
+async def test_sqlite_an_attribute_that_no_product_has_had_costs_no_reading(
+    store: StateStore,
+) -> None:
+    await store.apply(batch(1, [(described("a", x="y"), vector(1))]))
+    assert [part async for part in store.attributes(["X", "y"])] == []
+    assert len([part async for part in (await reopened(store)).attributes(["x"])]) == 1

@@ -4,11 +4,13 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from google.protobuf.struct_pb2 import Value
 
 from services.common.channel import channel_to
 from services.common.errors import Unavailable
@@ -99,6 +101,78 @@ async def test_a_saved_graph_is_loaded_and_newer_rows_stand_beside_it(world: Wor
     assert (await world.collection()).graph_vectors == rows
     assert (world.folder / "graph.faiss").read_bytes() == saved
     await world.holds_what_the_catalog_holds()
+
+
+def without_attributes(state: Path) -> None:
+    """Make the state one of the format that knew of no attributes."""
+    with sqlite3.connect(state) as database:
+        database.execute("DROP TABLE attributes")
+        database.execute("DROP TABLE attribute_names")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+
+
+async def test_a_state_of_the_former_format_keeps_its_vectors(world: World) -> None:
+    await world.catalog.put(
+        *(product(f"p{n}", attributes={"n": Value(number_value=n)}) for n in range(100))
+    )
+    await world.at_head()
+    rows = await with_saved_graph(world)
+    await world.stop_index()
+    without_attributes(world.folder / "state.sqlite")
+    await world.catalog.upstream.stop()
+    await world.start_index()
+    found = await world.collection()
+    # filters would not be right before the feed was read again
+    assert (found.state, found.applied_revision) == (pb.COLLECTION_STATE_BUILDING, 0)
+    assert found.graph_vectors == rows
+    await world.catalog.upstream.start()
+    found = await world.at_head()
+    assert (found.embedded_documents, found.unchanged_documents) == (0, 100)
+    assert len(world.embedder.texts) == 100
+    assert await world.ids(filter="attributes.n < 7") == {f"p{n}" for n in range(7)}
+    await world.holds_what_the_catalog_holds()
+    await world.restart_index()
+    assert (await world.collection()).state == pb.COLLECTION_STATE_READY
+
+
+async def test_what_was_deleted_under_the_former_format_stays_deleted(world: World) -> None:
+    await world.catalog.put(*(product(f"p{n}") for n in range(10)))
+    await world.at_head()
+    await world.stop_index()
+    without_attributes(world.folder / "state.sqlite")
+    await world.catalog.delete("p1")
+    await world.catalog.put(product("p2", "Changed"), product("p3", stock=3))
+    await world.start_index()
+    await world.holds_what_the_catalog_holds()
+    assert world.embedder.texts[10:] == ["Changed"]
+    assert await world.ids(filter="stock = 3") == {"p3"}
+
+
+async def test_filters_pass_the_same_after_a_restart(world: World) -> None:
+    await world.catalog.put(
+        *(
+            product(
+                f"p{n}",
+                brand=f"B{n % 5}",
+                price=f"{n}.5",
+                currency="EUR",
+                stock=n,
+                attributes={"big": Value(bool_value=n > 50)},
+            )
+            for n in range(100)
+        )
+    )
+    await world.at_head()
+    await with_saved_graph(world)
+    await world.catalog.put(product("p8", brand="B2", price="8.5", stock=8))
+    await world.catalog.delete("p12")
+    await world.at_head()
+    filters = ('brand = "B2"', "price < 7.6", "NOT stock < 90", "attributes.big = true")
+    before = [await world.ids(filter=text) for text in filters]
+    assert [len(ids) for ids in before] == [20, 8, 10, 49]
+    await world.restart_index()
+    assert [await world.ids(filter=text) for text in filters] == before
 
 
 def truncate(file: Path) -> None:

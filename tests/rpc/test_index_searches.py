@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from google.protobuf.struct_pb2 import Value
 
 from services.common.errors import (
     DeadlineExceeded,
@@ -69,12 +70,13 @@ async def test_a_category_is_its_subtree_and_nothing_else(world: World, category
         for id_, found in world.catalog.products.items()
         if found.category == path or found.category.startswith(path + " > ")
     }
-    assert await world.ids(category=category) == expected
-    assert (await world.search("x", category=category)).plan.passing == len(expected)
+    within = f'category = "{category}"'
+    assert await world.ids(filter=within) == expected
+    assert (await world.search("x", filter=within)).plan.passing == len(expected)
 
 
 async def test_an_unknown_category_finds_nothing(world: World) -> None:
-    response = await world.search("x", category="Audi")
+    response = await world.search("x", filter='category = "Audi"')
     assert (list(response.hits), response.plan.passing) == ([], 0)
 
 
@@ -82,11 +84,12 @@ async def test_inactive_products_are_kept_but_not_found(world: World) -> None:
     await world.catalog.put(product("p0", category="Audio", active=False))
     found = await world.at_head()
     assert "p0" not in await world.ids()
-    assert "p0" not in await world.ids(category="Audio")
+    for every in ('category = "Audio"', "active = false", "NOT active = true", "NOT price < 1"):
+        assert "p0" not in await world.ids(filter=every)
     assert found.vectors == 50
     await world.catalog.put(product("p0", category="Audio", active=True))
     await world.at_head()
-    assert "p0" in await world.ids(category="Audio")
+    assert "p0" in await world.ids(filter="active = true")
 
 
 async def test_similar_is_by_the_stored_vector_and_without_itself(world: World) -> None:
@@ -159,11 +162,42 @@ async def test_a_wrong_limit_is_refused(world: World) -> None:
         assert error.field == "limit"
 
 
-async def test_a_wrong_category_is_refused(world: World) -> None:
-    for category in ("A > > B", ">", "a" * 501, " > ".join("abcdefghijk"), "A\0B"):
-        error = await refusal(world.search("x", category=category))
+async def test_a_wrong_filter_is_refused_and_says_where(world: World) -> None:
+    similar = pb.SimilarRequest(spaces=["small-1"], product_id="p1", limit=1, filter="price <")
+    for wrong in ("price <", 'category = "A > > B"', "colour = 1", "brand < 1"):
+        error = await refusal(world.search("x", filter=wrong))
         assert isinstance(error, InvalidArgument)
-        assert error.field == "category"
+        assert error.field == "filter"
+        assert "at position" in error.message
+    assert "at position 8" in (await refusal(world.stub.Similar(similar))).message
+
+
+async def test_an_attribute_may_be_compared_from_the_first_request_on(world: World) -> None:
+    await world.catalog.put(
+        product("p1", attributes={"size": Value(number_value=5), "new": Value(bool_value=True)}),
+        product("p2", attributes={"size": Value(number_value=7.5)}),
+        product("p3", attributes={"size": Value(number_value=9), "new": Value(bool_value=True)}),
+    )
+    await world.at_head()
+    assert await world.ids(filter="attributes.size > 5") == {"p2", "p3"}
+    assert await world.ids(filter="attributes.size > 5 AND attributes.new = true") == {"p3"}
+    assert await world.ids(filter="attributes.sise > 5") == set()
+    similar = pb.SimilarRequest(
+        spaces=["small-1"], product_id="p3", limit=10, filter="attributes.new = true"
+    )
+    hits = (await world.stub.Similar(similar)).hits
+    assert [hit.product_id for hit in hits] == ["p1"]
+    await world.catalog.put(product("p1", attributes={"size": Value(number_value=8)}))
+    await world.at_head()
+    assert await world.ids(filter="attributes.size > 5") == {"p1", "p2", "p3"}
+
+
+async def test_what_the_gateway_passes_on_may_be_longer_than_what_people_write(
+    world: World,
+) -> None:
+    longer = " OR ".join(f'brand = "{"b" * 50}{n}"' for n in range(100))
+    assert len(longer) > 2000
+    assert await world.ids(filter=f'category = "Audio" AND ({longer})') == set()
 
 
 async def test_a_search_waits_for_its_min_revision(world: World) -> None:

@@ -1,8 +1,10 @@
 """A collection while things happen at the same time."""
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Collection as AnyOf
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,12 +13,14 @@ import pytest
 from numpy.typing import NDArray
 
 from services.common.errors import FailedPrecondition
+from services.common.filters import Column, Comparison, Field, Operator, parse
 from services.index.collection import Collection
 from services.index.engines.faiss import FaissEngine
 from services.index.engines.protocol import BuildCancelled, Graph, GraphParameters
 from services.index.graph_files import GraphFiles
 from services.index.model import Batch, Columns, Matrix, Space, Vector
 from services.index.policy import GraphPolicy
+from services.index.stores.protocol import AttributeValues
 from services.index.stores.sqlite import SqliteStateStore
 from services.index.threads import Threads
 from tests.support import until
@@ -33,6 +37,18 @@ class GatedStore(SqliteStateStore):
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.is_durable = asyncio.Event()
+        self.may_read = asyncio.Event()
+        self.may_read.set()
+        self.is_reading = asyncio.Event()
+        # Attributes that were read, one a scan.
+        self.scans: list[list[str]] = []
+
+    async def attributes(self, names: AnyOf[str]) -> AsyncIterator[Mapping[str, AttributeValues]]:
+        self.scans.append(sorted(names))
+        async for part in super().attributes(names):
+            self.is_reading.set()
+            await self.may_read.wait()
+            yield part
 
     async def apply(self, batch: Batch) -> NDArray[np.int64]:
         vector_ids = await super().apply(batch)
@@ -104,7 +120,7 @@ def batch(revision: int, numbers: Iterable[int], *, removed: Iterable[int] = ())
 
 
 async def ids(collection: Collection) -> set[str]:
-    found = await collection.search(vector_of(0), 1000, "", 0)
+    found = await collection.search(vector_of(0), 1000, None, 0)
     return {hit.product_id for hit in found.hits}
 
 
@@ -161,7 +177,8 @@ async def holds(
             for id_, (number, category, is_active) in known.items()
             if is_active and category in categories
         }
-        found = await collection.search(query, 1000, path, 0)
+        within = Comparison(Field(Column.CATEGORY), Operator.EQUAL, path) if path else None
+        found = await collection.search(query, 1000, within, 0)
         assert {hit.product_id for hit in found.hits} == set(expected)
         for hit in found.hits:
             assert hit.cosine == pytest.approx(expected[hit.product_id], abs=2e-3)
@@ -242,8 +259,122 @@ async def test_closing_does_not_wait_for_a_build(setting: Setting) -> None:
 async def test_a_wait_for_a_revision_ends_when_the_content_is_dropped(setting: Setting) -> None:
     async with setting.collection() as collection:
         await collection.apply(batch(1, [1]))
-        waiting = asyncio.create_task(collection.search(vector_of(1), 1, "", 5))
+        waiting = asyncio.create_task(collection.search(vector_of(1), 1, None, 5))
         await asyncio.sleep(0)
         await collection.drop_content()
         with pytest.raises(FailedPrecondition):
             await waiting
+
+
+def colored(revision: int, colors: Mapping[int, str], *, retained: bool = False) -> Batch:
+    rows = [
+        Columns(f"p{n}", b"", "A", "", None, None, True, revision, {"color": color})
+        for n, color in colors.items()
+    ]
+    embedded = [(row, vector_of(n)) for n, row in zip(colors, rows, strict=True)]
+    if retained:
+        return Batch(revision, "catalog", is_at_head=True, retained=rows)
+    return Batch(revision, "catalog", is_at_head=True, embedded=embedded)
+
+
+RED = parse('attributes.color = "red"')
+
+
+async def red(collection: Collection, *, min_revision: int = 0) -> set[str]:
+    found = await collection.search(vector_of(0), 1000, RED, min_revision)
+    return {hit.product_id for hit in found.hits}
+
+
+async def test_an_attribute_is_read_once_and_batches_keep_it_right(setting: Setting) -> None:
+    async with setting.collection() as collection:
+        await collection.apply(colored(1, {1: "red", 2: "blue", 3: "red"}))
+        assert await red(collection) == {"p1", "p3"}
+        await collection.apply(colored(2, {2: "red", 3: "blue"}, retained=True))
+        await collection.apply(colored(3, {4: "red"}))
+        await collection.apply(batch(4, [1]))
+        assert await red(collection) == {"p2", "p4"}
+    assert setting.store.scans == [["color"]]
+
+
+async def test_searches_at_the_same_time_share_one_reading(setting: Setting) -> None:
+    async with setting.collection() as collection:
+        await collection.apply(colored(1, {1: "red", 2: "blue"}))
+        found = await asyncio.gather(*(red(collection) for _ in range(10)))
+        assert found == [{"p1"}] * 10
+    assert setting.store.scans == [["color"]]
+
+
+async def test_batches_wait_while_an_attribute_is_read_and_other_searches_do_not(
+    setting: Setting,
+) -> None:
+    async with setting.collection() as collection:
+        await collection.apply(colored(1, {1: "red", 2: "blue"}))
+        setting.store.may_read.clear()
+        searching = asyncio.create_task(red(collection))
+        await setting.store.is_reading.wait()
+        applying = asyncio.create_task(collection.apply(colored(2, {1: "blue", 3: "red"})))
+        demanding = asyncio.create_task(red(collection, min_revision=2))
+        assert await ids(collection) == {"p1", "p2"}
+        setting.store.may_read.set()
+        assert await searching in ({"p1"}, {"p3"})
+        await applying
+        assert await demanding == {"p3"}
+        assert await red(collection) == {"p3"}
+
+
+async def test_a_graph_that_comes_while_an_attribute_is_read_confuses_no_rows(
+    setting: Setting,
+) -> None:
+    async with setting.collection() as collection:
+        setting.engine.may_build.clear()
+        await collection.apply(colored(1, {n: "red" if n % 3 else "blue" for n in range(100)}))
+        await until(setting.engine.is_building.is_set)
+        await collection.apply(batch(2, [], removed=range(0, 50, 2)))
+        setting.store.may_read.clear()
+        searching = asyncio.create_task(red(collection))
+        await setting.store.is_reading.wait()
+        setting.engine.may_build.set()
+        await until(lambda: collection.snapshot.graph_rows > 0)
+        setting.store.may_read.set()
+        alive = {n for n in range(100) if n % 2 or n >= 50}
+        assert await searching == {f"p{n}" for n in alive if n % 3}
+
+
+async def test_a_search_that_gives_up_leaves_the_attribute_to_the_next_one(
+    setting: Setting,
+) -> None:
+    async with setting.collection() as collection:
+        await collection.apply(colored(1, {1: "red", 2: "blue"}))
+        setting.store.may_read.clear()
+        searching = asyncio.create_task(red(collection))
+        await setting.store.is_reading.wait()
+        searching.cancel()
+        setting.store.may_read.set()
+        assert await red(collection) == {"p1"}
+    assert setting.store.scans == [["color"]]
+
+
+async def test_content_dropped_while_an_attribute_is_read_is_not_found(setting: Setting) -> None:
+    async with setting.collection() as collection:
+        await collection.apply(colored(1, {1: "red"}))
+        setting.store.may_read.clear()
+        searching = asyncio.create_task(red(collection))
+        await setting.store.is_reading.wait()
+        dropping = asyncio.create_task(collection.drop_content())
+        setting.store.may_read.set()
+        await dropping
+        with contextlib.suppress(FailedPrecondition):
+            assert await searching == {"p1"}  # it may have come before
+        await collection.apply(colored(1, {2: "red"}))
+        assert await red(collection) == {"p2"}
+
+
+async def test_closing_does_not_wait_for_an_attribute(setting: Setting) -> None:
+    async with asyncio.timeout(5):
+        async with setting.collection() as collection:
+            await collection.apply(colored(1, {1: "red"}))
+            setting.store.may_read.clear()
+            searching = asyncio.create_task(red(collection))
+            await setting.store.is_reading.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await searching

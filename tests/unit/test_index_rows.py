@@ -1,6 +1,7 @@
 """Rows in memory against a dict: whatever happens, what is found is what is there."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.common.categories import is_within
+from services.common.filters import Node, matches, parse
+from services.index.attributes import AttributeColumn
 from services.index.engines.faiss import FaissEngine
 from services.index.engines.protocol import GraphParameters
 from services.index.graphs import build_graph
+from services.index.masks import attributes_of
 from services.index.model import Batch, Columns, Strategy, Vector
 from services.index.policy import GraphPolicy
 from services.index.rows import BuiltGraph, Rows
@@ -24,17 +27,54 @@ PARAMETERS = GraphParameters(links=8, ef_construction=40)
 SCANNING = GraphPolicy(parameters=PARAMETERS)
 ENGINE = FaissEngine()
 ENGINE.prepare_thread()
+FILTERS = [
+    parse(text)
+    for text in (
+        "",
+        'category = "A"',
+        'category = "A > B" OR NOT category:*',
+        'brand = "x" AND price < 2',
+        'NOT brand:"X" OR stock >= 1',
+        'NOT price = 1 AND attributes.color = "red"',
+        "attributes.color:*",
+        "attributes.size > 1 OR attributes.color = true",
+        "NOT attributes.size <= 1",
+    )
+]
+BY_NOTHING = None
+RARE = parse('category = "Rare"')
+
+
+@dataclass
+class Content:
+    """All of a product but its vector."""
+
+    category: str = ""
+    active: bool = True
+    brand: str = ""
+    price: Decimal | None = None
+    stock: int | None = None
+    attributes: dict[str, str | float | bool] = field(default_factory=dict)
 
 
 @dataclass
 class Known:
     vector: Vector
-    category: str
-    is_active: bool
+    content: Content
 
 
-def columns(id_: str, known: Known) -> Columns:
-    return Columns(id_, b"", known.category, "", None, None, known.is_active, 1)
+def columns(id_: str, content: Content) -> Columns:
+    return Columns(
+        id_,
+        b"",
+        content.category,
+        content.brand,
+        None if content.price is None else int(content.price * 10_000),
+        content.stock,
+        content.active,
+        1,
+        content.attributes,
+    )
 
 
 def random_vector(seed: int) -> Vector:
@@ -42,18 +82,18 @@ def random_vector(seed: int) -> Vector:
     return vector / np.linalg.norm(vector)
 
 
-def expected(known: dict[str, Known], query: Vector, path: str) -> dict[str, float]:
+def expected(known: dict[str, Known], query: Vector, passing: Node | None) -> dict[str, float]:
     return {
         id_: float(row.vector @ query)
         for id_, row in known.items()
-        if row.is_active and is_within(row.category, path)
+        if row.content.active and (passing is None or matches(passing, row.content))
     }
 
 
-def check(snapshot: Snapshot, known: dict[str, Known], query: Vector, path: str) -> None:
+def check(snapshot: Snapshot, known: dict[str, Known], query: Vector, passing: Node | None) -> None:
     """Compare one search for everything, and one for a few, with the dict."""
-    cosines = expected(known, query, path)
-    found = snapshot.search(ENGINE, SCANNING, query, 1000, path)
+    cosines = expected(known, query, passing)
+    found = snapshot.search(ENGINE, SCANNING, query, 1000, passing)
     assert {hit.product_id for hit in found.hits} == set(cosines)
     assert len(found.hits) == len(cosines) == found.passing
     assert found.vectors == len(known)
@@ -62,13 +102,28 @@ def check(snapshot: Snapshot, known: dict[str, Known], query: Vector, path: str)
     assert [hit.cosine for hit in found.hits] == sorted(
         (h.cosine for h in found.hits), reverse=True
     )
-    few = snapshot.search(ENGINE, SCANNING, query, 3, path)
+    few = snapshot.search(ENGINE, SCANNING, query, 3, passing)
     assert [hit.cosine for hit in few.hits] == [hit.cosine for hit in found.hits[:3]]
 
 
 ALL_IDS = [f"p{n}" for n in range(30)]
 ids = st.sampled_from(ALL_IDS)
-paths = st.sampled_from(CATEGORIES)
+filters = st.sampled_from(FILTERS)
+contents = st.builds(
+    Content,
+    category=st.sampled_from(CATEGORIES),
+    active=st.booleans(),
+    brand=st.sampled_from(["", "x", "X", "y"]),
+    price=st.sampled_from([None, Decimal(0), Decimal("1"), Decimal("1.9999"), Decimal(2)]),
+    stock=st.sampled_from([None, 0, 1]),
+    attributes=st.fixed_dictionaries(
+        {},
+        optional={
+            "color": st.sampled_from(["red", "Red", "", True, False, 1.0]),
+            "size": st.sampled_from([0.0, 1.0, 1.5, True, "2"]),
+        },
+    ),
+)
 seeds = st.integers(0, 2**32)
 
 
@@ -85,22 +140,22 @@ class RowsAndDict(RuleBasedStateMachine):
         self.held: tuple[Snapshot, dict[str, Known]] | None = None
 
     @rule(
-        upserts=st.dictionaries(ids, st.tuples(seeds, paths, st.booleans()), max_size=12),
-        moves=st.dictionaries(ids, st.tuples(paths, st.booleans()), max_size=6),
+        upserts=st.dictionaries(ids, st.tuples(seeds, contents), max_size=12),
+        moves=st.dictionaries(ids, contents, max_size=6),
         removals=st.sets(ids, max_size=6),
     )
     def apply(
         self,
-        upserts: dict[str, tuple[int, str, bool]],
-        moves: dict[str, tuple[str, bool]],
+        upserts: dict[str, tuple[int, Content]],
+        moves: dict[str, Content],
         removals: set[str],
     ) -> None:
         self.apply_changes(upserts, moves, removals)
 
     def apply_changes(
         self,
-        upserts: dict[str, tuple[int, str, bool]],
-        moves: dict[str, tuple[str, bool]],
+        upserts: dict[str, tuple[int, Content]],
+        moves: dict[str, Content],
         removals: set[str],
     ) -> None:
         moved = {id_: move for id_, move in moves.items() if id_ not in upserts}
@@ -108,11 +163,11 @@ class RowsAndDict(RuleBasedStateMachine):
         known = dict(self.known)
         for id_ in removed:
             known.pop(id_, None)
-        for id_, (path, is_active) in moved.items():
+        for id_, content in moved.items():
             if id_ in known:
-                known[id_] = Known(known[id_].vector, path, is_active)
-        for id_, (seed, path, is_active) in upserts.items():
-            known[id_] = Known(random_vector(seed), path, is_active)
+                known[id_] = Known(known[id_].vector, content)
+        for id_, (seed, content) in upserts.items():
+            known[id_] = Known(random_vector(seed), content)
         self.revision += 1
         first = self.vector_ids + 1
         self.vector_ids += len(upserts)
@@ -121,11 +176,8 @@ class RowsAndDict(RuleBasedStateMachine):
                 revision=self.revision,
                 catalog_id="x",
                 is_at_head=True,
-                embedded=[(columns(id_, known[id_]), known[id_].vector) for id_ in upserts],
-                retained=[
-                    columns(id_, Known(random_vector(0), path, is_active))
-                    for id_, (path, is_active) in moved.items()
-                ],
+                embedded=[(columns(id_, known[id_].content), known[id_].vector) for id_ in upserts],
+                retained=[columns(id_, content) for id_, content in moved.items()],
                 removed=list(removed),
             ),
             np.arange(first, self.vector_ids + 1),
@@ -165,30 +217,46 @@ class RowsAndDict(RuleBasedStateMachine):
     def hold_a_snapshot(self) -> None:
         self.held = (self.rows.snapshot, self.known)
 
-    @rule(id_=ids, path=paths)
-    def similar(self, id_: str, path: str) -> None:
+    def name(self, passing: Node | None) -> Snapshot:
+        """Have the columns of the filter's attributes; return the snapshot that has them."""
+        names = attributes_of(passing)
+        made = {}
+        for name in names - self.rows.snapshot.columns.attributes.keys():
+            ids = [id_ for id_, row in self.known.items() if name in row.content.attributes]
+            slots = [slot for id_ in ids if (slot := self.rows.slot_of(id_)) is not None]
+            made[name] = AttributeColumn.gathered(
+                self.rows.vector_ids,
+                self.rows.vector_ids_of(np.array(slots, dtype=np.int64)),
+                [self.known[id_].content.attributes[name] for id_ in ids],
+            )
+        self.rows.keep_attributes(made, names)
+        return self.rows.snapshot
+
+    @rule(id_=ids, passing=filters)
+    def similar(self, id_: str, passing: Node | None) -> None:
         slot = self.rows.slot_of(id_)
         if slot is None:
             return
-        snapshot = self.rows.snapshot
+        snapshot = self.name(passing)
         vector = snapshot.vector(slot)
         assert vector == pytest.approx(self.known[id_].vector, abs=1e-3)
-        found = snapshot.search(ENGINE, SCANNING, vector, 1000, path, without_slot=slot)
-        assert {hit.product_id for hit in found.hits} == set(expected(self.known, vector, path)) - {
-            id_
-        }
+        found = snapshot.search(ENGINE, SCANNING, vector, 1000, passing, without_slot=slot)
+        cosines = expected(self.known, vector, passing)
+        assert {hit.product_id for hit in found.hits} == set(cosines) - {id_}
 
-    @rule(seed=seeds, path=paths)
-    def search(self, seed: int, path: str) -> None:
-        check(self.rows.snapshot, self.known, random_vector(seed), path)
-        check(self.rows.snapshot, self.known, random_vector(seed), "")
+    @rule(seed=seeds, passing=filters)
+    def search(self, seed: int, passing: Node | None) -> None:
+        check(self.name(passing), self.known, random_vector(seed), passing)
+        check(self.rows.snapshot, self.known, random_vector(seed), BY_NOTHING)
 
     @invariant()
     def a_running_search_sees_its_own_snapshot(self) -> None:
         if self.held is not None:
             snapshot, known = self.held
             # without the masks of the searches before, so that the columns are read again
-            check(replace(snapshot, _masks={}), known, random_vector(7), "A")
+            for passing in FILTERS:
+                if attributes_of(passing) <= snapshot.columns.attributes.keys():
+                    check(replace(snapshot, _masks={}), known, random_vector(7), passing)
 
     @invariant()
     def dead_rows_are_counted(self) -> None:
@@ -222,7 +290,7 @@ def filled(count: int, *, category: str = "A", seed: int = 1) -> Rows:
             catalog_id="x",
             is_at_head=True,
             embedded=[
-                (columns(f"p{n}", Known(v, "Rare" if n in rare else category, True)), v)
+                (columns(f"p{n}", Content("Rare" if n in rare else category, stock=n)), v)
                 for n, v in enumerate(vectors)
             ],
         ),
@@ -246,9 +314,9 @@ def test_a_large_collection_is_searched_by_its_graph_with_a_good_recall() -> Non
         query = snapshot.vector(int(rng.integers(9000)))
         query = query + 0.1 * rng.standard_normal(32).astype(np.float32)
         query /= np.linalg.norm(query)
-        found = snapshot.search(ENGINE, policy, query, 10, "")
+        found = snapshot.search(ENGINE, policy, query, 10, BY_NOTHING)
         assert found.strategy is Strategy.GRAPH
-        exact = snapshot.search(ENGINE, GraphPolicy(ef_search=10_000), query, 10, "")
+        exact = snapshot.search(ENGINE, GraphPolicy(ef_search=10_000), query, 10, BY_NOTHING)
         assert exact.strategy is Strategy.EXACT
         hits += len({hit.product_id for hit in found.hits} & {h.product_id for h in exact.hits})
     assert hits / 500 >= 0.97
@@ -256,7 +324,7 @@ def test_a_large_collection_is_searched_by_its_graph_with_a_good_recall() -> Non
 
 def test_few_rows_that_pass_are_compared_one_by_one() -> None:
     snapshot = filled(6000).snapshot
-    found = snapshot.search(ENGINE, GraphPolicy(), snapshot.vector(5), 100, "Rare")
+    found = snapshot.search(ENGINE, GraphPolicy(), snapshot.vector(5), 100, RARE)
     assert (found.strategy, found.passing, len(found.hits)) == (Strategy.EXACT, 60, 60)
 
 
@@ -269,24 +337,49 @@ class Careless(GraphPolicy):
 
 def test_a_walk_that_finds_too_few_is_made_good_by_a_scan() -> None:
     snapshot = filled(6000).snapshot
-    found = snapshot.search(ENGINE, Careless(), snapshot.vector(5), 60, "Rare")
+    found = snapshot.search(ENGINE, Careless(), snapshot.vector(5), 60, RARE)
     assert (found.strategy, len(found.hits)) == (Strategy.EXACT, 60)
 
 
 def test_a_graph_whose_rows_are_gone_finds_what_came_after() -> None:
     rows = filled(300)
-    late = Known(random_vector(1).repeat(6)[:32], "A", True)
-    vector = late.vector / np.linalg.norm(late.vector)
+    vector = random_vector(1).repeat(6)[:32]
+    vector /= np.linalg.norm(vector)
     rows.apply(
         Batch(
             revision=2,
             catalog_id="x",
             is_at_head=True,
-            embedded=[(columns("late", late), vector.astype(np.float32))],
+            embedded=[(columns("late", Content()), vector)],
             removed=[f"p{n}" for n in range(300)],
         ),
         np.array([301]),
     )
-    found = rows.snapshot.search(ENGINE, GraphPolicy(), vector, 10, "")
+    found = rows.snapshot.search(ENGINE, GraphPolicy(), vector, 10, BY_NOTHING)
     assert [hit.product_id for hit in found.hits] == ["late"]
     assert rows.dead_graph_rows == 300
+
+
+@pytest.mark.parametrize("passing", [3000, 600, 60, 6, 1, 0])
+@pytest.mark.parametrize("policy", [GraphPolicy(), Careless()])
+def test_however_few_pass_the_nearest_of_them_are_found(passing: int, policy: GraphPolicy) -> None:
+    rows = filled(6000)
+    # beside the graph, some newer ones
+    newer = np.random.default_rng(5).standard_normal((60, 32)).astype(np.float32)
+    newer /= np.linalg.norm(newer, axis=1, keepdims=True)
+    embedded = [(columns(f"n{n}", Content(stock=100 * n)), v) for n, v in enumerate(newer)]
+    rows.apply(Batch(2, "x", is_at_head=True, embedded=embedded), np.arange(6001, 6061))
+    snapshot = rows.snapshot
+    vectors = snapshot.gather(np.arange(6060))
+    stocks = np.concatenate([np.arange(6000), 100 * np.arange(60)])
+    right = 0
+    for number in range(20):
+        query = snapshot.vector(number * 300)
+        found = snapshot.search(ENGINE, policy, query, 10, parse(f"stock < {passing}"))
+        assert found.passing == np.count_nonzero(stocks < passing)
+        assert len(found.hits) == min(10, found.passing)
+        cosines = np.where(stocks < passing, vectors @ query, -2)
+        nearest = {snapshot.product_ids[slot] for slot in np.argsort(-cosines)[: len(found.hits)]}
+        right += len(nearest & {hit.product_id for hit in found.hits})
+    if type(policy) is GraphPolicy:
+        assert right >= 0.97 * 20 * min(10, found.passing)

@@ -1,6 +1,6 @@
 """What a collection needs of its durable state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,7 +21,18 @@ class StoredRows:
     vector_ids: NDArray[np.int64]
     product_ids: Sequence[str]
     categories: Sequence[str]
+    brands: Sequence[str]
+    prices_e4: Sequence[int | None]
+    stocks: Sequence[int | None]
     is_active: Sequence[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeValues:
+    """Of one attribute, the values of rows that have it."""
+
+    vector_ids: Sequence[int]
+    values: Sequence[str | float | bool]
 
 
 @dataclass(frozen=True)
@@ -59,11 +70,18 @@ class StateStore(Protocol):
         ...
 
     async def state(self) -> StoredState:
-        """Read all but the vectors. DamagedState if it cannot be read."""
+        """Read all but the vectors and the attributes. DamagedState if it cannot be read."""
         ...
 
     async def vectors(self, vector_ids: NDArray[np.int64]) -> Matrix:
         """Read the vectors of rows, in the order given. DamagedState if one is not there."""
+        ...
+
+    def attributes(self, names: Collection[str]) -> AsyncIterator[Mapping[str, AttributeValues]]:
+        """Read some attributes of all rows, by name; an iteration for each part of the rows.
+
+        Each part is a transaction of its own. DamagedState if one cannot be read.
+        """
         ...
 
     async def text_hashes(self, product_ids: Sequence[str]) -> Mapping[str, bytes]:

@@ -3,9 +3,9 @@
 import asyncio
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,43 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.index.model import Batch, Columns, Matrix, Space
-from services.index.stores.protocol import DamagedState, StoredRows, StoredState
+from services.index.stores import sqlite_schema
+from services.index.stores.protocol import (
+    AttributeValues,
+    DamagedState,
+    StoredRows,
+    StoredState,
+)
+from services.index.stores.sqlite_attributes import StoredAttributes
+from services.index.stores.sqlite_transactions import reading, transaction
 
 T = TypeVar("T")
 
-_FORMAT = 1
 # Below the 999 parameters of old builds of SQLite.
 _IDS_PER_QUERY = 500
+# Rows whose attributes are read before the thread gets to do something else.
+_ROWS_PER_PART = 20_000
 
-# Vectors are apart, so that reading all columns at start does not read them,
-# and a change of price does not write one.
-_SCHEMA = """
-CREATE TABLE meta (
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-    space TEXT NOT NULL,
-    dimensions INTEGER NOT NULL,
-    document_template TEXT NOT NULL,
-    incarnation TEXT NOT NULL,
-    catalog_id TEXT NOT NULL,
-    applied_revision INTEGER NOT NULL,
-    has_been_ready INTEGER NOT NULL
-) STRICT;
-CREATE TABLE rows (
-    vector_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    product_id TEXT NOT NULL UNIQUE,
-    text_hash BLOB NOT NULL,
-    category TEXT NOT NULL,
-    brand TEXT NOT NULL,
-    price_e4 INTEGER,
-    stock INTEGER,
-    is_active INTEGER NOT NULL,
-    revision INTEGER NOT NULL
-) STRICT;
-CREATE TABLE vectors (
-    vector_id INTEGER PRIMARY KEY,
-    vector BLOB NOT NULL
-) STRICT;
-"""
 _INSERT = (
     "INSERT INTO rows (product_id, text_hash, category, brand, price_e4, stock, is_active,"
     " revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -68,6 +48,7 @@ class SqliteStateStore:
         self._space = space
         self._thread: ThreadPoolExecutor | None = None
         self._database: sqlite3.Connection | None = None
+        self._attributes: StoredAttributes | None = None
 
     async def open(self) -> None:
         """Open it, empty if it is new."""
@@ -90,12 +71,20 @@ class SqliteStateStore:
         await asyncio.to_thread(self._move_aside)
 
     async def state(self) -> StoredState:
-        """Read all but the vectors."""
+        """Read all but the vectors and the attributes."""
         return await self._run(self._state)
 
     async def vectors(self, vector_ids: NDArray[np.int64]) -> Matrix:
         """Read the vectors of rows, in the order given."""
         return await self._run(lambda: self._vectors(vector_ids))
+
+    async def attributes(
+        self, names: Collection[str]
+    ) -> AsyncIterator[Mapping[str, AttributeValues]]:
+        """Read some attributes of all rows, by name; an iteration for each part of the rows."""
+        last = await self._run(lambda: self._last_vector_id() if self._known(names) else 0)
+        for after in range(0, last, _ROWS_PER_PART):
+            yield await self._run(lambda: self._attribute_values(names, after))  # noqa: B023
 
     async def text_hashes(self, product_ids: Sequence[str]) -> Mapping[str, bytes]:
         """Read the text hashes of those products that have a row."""
@@ -116,29 +105,32 @@ class SqliteStateStore:
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with _reading():
+        with reading():
             database = self._database = sqlite3.connect(self._path, isolation_level=None)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             found = database.execute("PRAGMA user_version").fetchone()[0]
             if found == 0:
                 self._create(database)
-            elif found != _FORMAT:
-                raise DamagedState(f"format {found}, not {_FORMAT}")
             else:
                 self._check(database)
+                if found != sqlite_schema.FORMAT:
+                    self._upgrade(database, found)
+            self._attributes = StoredAttributes(database)
 
     def _create(self, database: sqlite3.Connection) -> None:
         space = self._space
-        with _transaction(database):
-            # executescript would commit by itself
-            for statement in _SCHEMA.split(";\n"):
-                database.execute(statement)
+        with transaction(database):
+            sqlite_schema.create(database)
             database.execute(
                 "INSERT INTO meta VALUES (1, ?, ?, ?, ?, '', 0, 0)",
                 (space.id, space.dimensions, space.document_template, uuid.uuid4().hex),
             )
-            database.execute(f"PRAGMA user_version = {_FORMAT}")
+
+    def _upgrade(self, database: sqlite3.Connection, found: int) -> None:
+        with transaction(database):
+            if not sqlite_schema.upgrade(database, found):
+                raise DamagedState(f"format {found}, not {sqlite_schema.FORMAT}")
 
     def _check(self, database: sqlite3.Connection) -> None:
         verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -159,19 +151,25 @@ class SqliteStateStore:
             self._database = None
 
     @property
+    def _stored_attributes(self) -> StoredAttributes:
+        if self._attributes is None:
+            raise RuntimeError("the store is closed")
+        return self._attributes
+
+    @property
     def _db(self) -> sqlite3.Connection:
         if self._database is None:
             raise RuntimeError("the store is closed")
         return self._database
 
     def _state(self) -> StoredState:
-        with _reading():
+        with reading():
             incarnation, catalog_id, applied_revision, has_been_ready = self._db.execute(
                 "SELECT incarnation, catalog_id, applied_revision, has_been_ready FROM meta"
             ).fetchone()
-            last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'rows'")
             rows = self._db.execute(
-                "SELECT vector_id, product_id, category, is_active FROM rows ORDER BY vector_id"
+                "SELECT vector_id, product_id, category, brand, price_e4, stock, is_active"
+                " FROM rows ORDER BY vector_id"
             ).fetchall()
             return StoredState(
                 space=self._space,
@@ -179,18 +177,34 @@ class SqliteStateStore:
                 catalog_id=catalog_id,
                 applied_revision=applied_revision,
                 has_been_ready=bool(has_been_ready),
-                last_vector_id=(last.fetchone() or (0,))[0],
+                last_vector_id=self._last_vector_id(),
                 rows=StoredRows(
                     vector_ids=np.array([row[0] for row in rows], dtype=np.int64),
                     product_ids=[row[1] for row in rows],
                     categories=[row[2] for row in rows],
-                    is_active=[bool(row[3]) for row in rows],
+                    brands=[row[3] for row in rows],
+                    prices_e4=[row[4] for row in rows],
+                    stocks=[row[5] for row in rows],
+                    is_active=[bool(row[6]) for row in rows],
                 ),
             )
 
+    def _last_vector_id(self) -> int:
+        last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'rows'").fetchone()
+        return last[0] if last is not None else 0
+
+    def _known(self, names: Collection[str]) -> Sequence[str]:
+        return self._stored_attributes.known(names)
+
+    def _attribute_values(
+        self, names: Collection[str], after: int
+    ) -> Mapping[str, AttributeValues]:
+        with reading():
+            return self._stored_attributes.values(self._known(names), after, after + _ROWS_PER_PART)
+
     def _vectors(self, vector_ids: NDArray[np.int64]) -> Matrix:
         vectors = np.empty((len(vector_ids), self._space.dimensions), dtype="<f4")
-        with _reading():
+        with reading():
             for place, vector_id in enumerate(vector_ids.tolist()):
                 row = self._db.execute(
                     "SELECT vector FROM vectors WHERE vector_id = ?", (vector_id,)
@@ -215,13 +229,15 @@ class SqliteStateStore:
 
     def _apply(self, batch: Batch) -> NDArray[np.int64]:
         database = self._db
+        attributes = self._stored_attributes
         vector_ids = np.empty(len(batch.embedded), dtype=np.int64)
-        with _transaction(database):
+        with transaction(database):
             for product_id in batch.removed:
                 self._remove(product_id)
             for columns in batch.retained:
                 _, _, *changed, revision = _values(columns)
                 database.execute(_UPDATE, (*changed, revision, columns.product_id))
+                attributes.update(columns.product_id, columns.attributes)
             for place, (columns, vector) in enumerate(batch.embedded):
                 self._remove(columns.product_id)
                 inserted = database.execute(_INSERT, _values(columns))
@@ -230,26 +246,31 @@ class SqliteStateStore:
                     "INSERT INTO vectors VALUES (?, ?)",
                     (inserted.lastrowid, vector.astype("<f4").tobytes()),
                 )
+                attributes.insert(inserted.lastrowid or 0, columns.attributes)
+            rows = (*batch.retained, *(columns for columns, _ in batch.embedded))
+            names = attributes.note({name for columns in rows for name in columns.attributes})
             database.execute(
                 "UPDATE meta SET applied_revision = ?, catalog_id = ?,"
                 " has_been_ready = max(has_been_ready, ?)",
                 (batch.revision, batch.catalog_id, batch.is_at_head),
             )
+        attributes.noted(names)
         return vector_ids
 
     def _remove(self, product_id: str) -> None:
-        self._db.execute(
-            "DELETE FROM vectors WHERE vector_id ="
-            " (SELECT vector_id FROM rows WHERE product_id = ?)",
-            (product_id,),
-        )
+        for table in ("vectors", "attributes"):
+            self._db.execute(
+                f"DELETE FROM {table} WHERE vector_id ="  # noqa: S608 - one of two names
+                " (SELECT vector_id FROM rows WHERE product_id = ?)",
+                (product_id,),
+            )
         self._db.execute("DELETE FROM rows WHERE product_id = ?", (product_id,))
 
     def _clear(self) -> str:
         incarnation = uuid.uuid4().hex
-        with _transaction(self._db):
-            self._db.execute("DELETE FROM vectors")
-            self._db.execute("DELETE FROM rows")
+        with transaction(self._db):
+            for table in ("vectors", "attributes", "rows"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - one of three names
             self._db.execute(
                 "UPDATE meta SET incarnation = ?, catalog_id = '', applied_revision = 0,"
                 " has_been_ready = 0",
@@ -263,7 +284,7 @@ def stored_space(path: Path) -> Space | None:
     if not path.is_file():
         return None
     try:
-        with _reading(), closing(sqlite3.connect(path, isolation_level=None)) as database:
+        with reading(), closing(sqlite3.connect(path, isolation_level=None)) as database:
             return _space_of(database)
     except DamagedState:
         return None
@@ -287,28 +308,3 @@ def _values(columns: Columns) -> tuple[object, ...]:
         columns.is_active,
         columns.revision,
     )
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Tell damage from what passes by, as a full disk or a lock does."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # no such table or column
-            raise DamagedState(str(error)) from error
-        raise
-    except sqlite3.DatabaseError as error:
-        raise DamagedState(str(error)) from error
