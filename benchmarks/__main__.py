@@ -79,7 +79,9 @@ def print_search(latencies: dict[str, Latency], count: int) -> None:
     names = {
         "echo": "bare grpc.aio echo of the same reply",
         "cached": "search, from memory",
-        "uncached": "search, computed",
+        "hybrid": "search, computed, hybrid",
+        "semantic": "search, computed, by meaning alone",
+        "lexical": "search, computed, by words alone",
     }
     for kind, name in names.items():
         latency = latencies[kind]

@@ -15,6 +15,12 @@ from vitrina.search.v1 import search_pb2_grpc
 
 Call: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
 
+MODES: dict[str, pb.Mode.ValueType] = {
+    "hybrid": pb.MODE_HYBRID,
+    "semantic": pb.MODE_SEMANTIC,
+    "lexical": pb.MODE_LEXICAL,
+}
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -44,8 +50,8 @@ def queries_from(names: list[str], count: int) -> list[str]:
 async def search_latencies(
     address: str, echo_address: str, queries: list[str]
 ) -> dict[str, Latency]:
-    """Measure each query uncached and cached, each beside an echo of the very same reply."""
-    spent: dict[str, list[float]] = {"echo": [], "uncached": [], "cached": []}
+    """Measure each query in each mode and cached, beside an echo of the very same reply."""
+    spent: dict[str, list[float]] = {"echo": [], "cached": [], **{mode: [] for mode in MODES}}
 
     async def timed(kind: str, call: Callable[[], Awaitable[object]]) -> None:
         started = time.perf_counter()
@@ -67,7 +73,8 @@ async def search_latencies(
             reply = await stub.Search(request)  # fills the cache
             await set_reply(reply.SerializeToString())
             await timed("echo", lambda: echo(b""))
-            uncached = pb.SearchRequest(query=query, page_size=10, skip_cache=True)
-            await timed("uncached", lambda uncached=uncached: stub.Search(uncached))  # type: ignore[misc]
+            for name, mode in MODES.items():
+                computed = pb.SearchRequest(query=query, page_size=10, skip_cache=True, mode=mode)
+                await timed(name, lambda computed=computed: stub.Search(computed))  # type: ignore[misc]
             await timed("cached", lambda request=request: stub.Search(request))  # type: ignore[misc]
     return {kind: Latency.of(seconds) for kind, seconds in spent.items()}

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.common.categories import is_within
+from services.common import filters
 from services.common.errors import DeadlineExceeded, Unavailable, VitrinaError
 from services.gateway.answers import Candidates, Explanation, Plan, Product, Strategy
 from services.gateway.ports import CatalogState, Collection, QueryVector, Space, Watched
+from services.gateway.upstreams.catalog import ProductFacts
 from vitrina.catalog.v1.catalog_pb2 import Product as ProductMessage
 
 
@@ -66,17 +67,19 @@ class FakeIndex:
 
     def _found(self, limit: int, space: str) -> Candidates:
         hits = [
-            (product_id, Explanation(semantic_rank=rank, cosine=1.0 - rank / 100))
+            (product_id, Explanation.by_meaning(rank, 1.0 - rank / 100))
             for rank, product_id in enumerate(self.ranking[:limit], start=1)
         ]
-        return Candidates(hits, self.revision, Plan(Strategy.EXACT, 9, 9, len(hits)), space)
+        return Candidates(
+            hits, self.revision, Plan(Strategy.EXACT, 9, 9, len(hits), 0, len(hits)), space
+        )
 
     async def search(
         self,
         query: QueryVector,
         *,
         limit: int,
-        category: str,
+        filter_text: str,
         min_revision: int,
         timeout_seconds: float,
     ) -> Candidates:
@@ -94,7 +97,7 @@ class FakeIndex:
         spaces: Sequence[str],
         *,
         limit: int,
-        category: str,
+        filter_text: str,
         min_revision: int,
         timeout_seconds: float,
     ) -> Candidates:
@@ -117,6 +120,10 @@ class FakeCatalog:
     products: dict[str, ProductMessage] = field(default_factory=dict)
     revision: int = 1
     trouble: Trouble = field(default_factory=Trouble)
+    has_words: bool = True
+    requires_words: bool = False
+    corrections: dict[str, str] = field(default_factory=dict)
+    identified: set[str] = field(default_factory=set)
 
     def add(self, product_id: str, name: str, category: str = "Home") -> None:
         self.products[product_id] = ProductMessage(id=product_id, name=name, category=category)
@@ -125,19 +132,38 @@ class FakeCatalog:
         return True
 
     async def search_text(
-        self, text: str, *, limit: int, category: str, timeout_seconds: float
+        self, text: str, *, limit: int, filter_text: str, literal: bool, timeout_seconds: float
     ) -> Candidates:
         await self.trouble.meet(timeout_seconds)
+        if not self.has_words:
+            raise Unavailable("no words")
+        correction = "" if literal else self.corrections.get(text, "")
+        condition = filters.parse(filter_text)
         found = [
             product.id
             for product in self.products.values()
-            if text in product.name and is_within(product.category, category)
+            if (correction or text) in product.name
+            and (condition is None or self.passes(product, condition))
         ]
         hits = [
-            (product_id, Explanation(lexical_rank=rank, bm25=10.0 / rank))
+            (
+                product_id,
+                Explanation.by_words(
+                    rank, 10.0 / rank, is_exact_identifier=product_id in self.identified
+                ),
+            )
             for rank, product_id in enumerate(found[:limit], start=1)
         ]
-        return Candidates(hits, self.revision, Plan(Strategy.TEXT, candidates=len(hits)))
+        return Candidates(
+            hits,
+            self.revision,
+            Plan(Strategy.TEXT, candidates=len(hits), lexical_candidates=len(hits)),
+            corrected_query=correction,
+            requires_words=self.requires_words,
+        )
+
+    def passes(self, product: Product, condition: filters.Node) -> bool:
+        return filters.matches(condition, ProductFacts(self.products[product.id]))
 
     async def get_products(self, ids: Sequence[str], timeout_seconds: float) -> Sequence[Product]:
         await self.trouble.meet(timeout_seconds)

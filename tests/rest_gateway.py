@@ -1,5 +1,6 @@
 """A gateway that says what a test wants, and rest in front of it, over real sockets."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -108,3 +109,12 @@ async def shop(gateway: FakeGateway, **settings: Any) -> AsyncIterator[httpx.Asy
         rest_before(f"127.0.0.1:{port}", **settings) as client,
     ):
         yield client
+
+
+async def raw(client: httpx.AsyncClient, request: bytes) -> bytes:
+    """Send bytes as they are to where a client sends to; return the head of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    writer.close()
+    return answer

@@ -11,6 +11,7 @@ from services.gateway.cache import AnswerCache, Lifetimes
 from services.gateway.codec import ProtobufCodec
 from services.gateway.following import CatalogFollower, ReadySpaces
 from services.gateway.proxy import add_proxy
+from services.gateway.retrieval import Retrieval
 from services.gateway.search import Searching
 from services.gateway.servicer import SearchServicer, StatusReader
 from services.gateway.settings import GatewaySettings
@@ -59,13 +60,15 @@ def compose(settings: GatewaySettings) -> Service:
         ),
     )
     spaces = ReadySpaces(embedder, index)
-    searching = Searching(
+    retrieval = Retrieval(
         embedder, index, catalog, spaces, changes, cache, settings.embed_budget_seconds
     )
+    searching = Searching(retrieval, catalog, spaces, changes, cache)
     servicer = SearchServicer(
         searching,
         StatusReader(embedder, index, catalog, cache, changes),
-        settings.query_budget_seconds,
+        budget_seconds=settings.query_budget_seconds,
+        semantic_weight=settings.semantic_weight,
     )
 
     async def known_here(response: Any) -> None:

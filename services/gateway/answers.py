@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from services.common import categories, filters
 from services.common.errors import InvalidArgument
 
 MAX_QUERY_CHARACTERS = 1_000
@@ -25,6 +26,14 @@ class Degradation(enum.IntEnum):
     STALE_INDEX = 4
     CACHE_DOWN = 5
     UNVERIFIED_CACHE = 6
+
+
+class Mode(enum.IntEnum):
+    """What ranks; the numbers are those of the contract."""
+
+    HYBRID = 1
+    LEXICAL = 2
+    SEMANTIC = 3
 
 
 class Provenance(enum.IntEnum):
@@ -62,14 +71,42 @@ class Product(Protocol):
 
 
 @dataclass(frozen=True)
+class Filter:
+    """What products must pass: the tree, its canonical text, and the category that bounds it."""
+
+    node: filters.Node | None = None
+    text: str = ""
+    category: str = ""
+
+    @classmethod
+    def parse(cls, filter_text: str, category: str) -> "Filter":
+        """Return both as one filter, or raise InvalidArgument (filter, category)."""
+        path = categories.parsed(category)
+        within = (
+            filters.Comparison(filters.Field(filters.Column.CATEGORY), filters.Operator.EQUAL, path)
+            if path
+            else None
+        )
+        node = filters.all_of(within, filters.parse(filter_text))
+        if node is None:
+            return cls()
+        return cls(node, filters.canonical(node), filters.category_bound(node))
+
+
+@dataclass(frozen=True)
 class Query:
-    """A search within limits: text without superfluous white space, a normalised category."""
+    """A search within limits: text without superfluous white space."""
 
     text: str
     page_size: int
-    category: str
     min_revision: int
     budget_seconds: float
+    filter: Filter = Filter()
+    mode: Mode = Mode.HYBRID
+    # The part of meaning in a hybrid answer, 0 to 1.
+    semantic_weight: float = 0.5
+    # No correction of the spelling.
+    literal: bool = False
     skip_cache: bool = False
 
 
@@ -79,9 +116,9 @@ class SimilarQuery:
 
     product_id: str
     page_size: int
-    category: str
     min_revision: int
     budget_seconds: float
+    filter: Filter = Filter()
 
 
 def parse_text(query: str) -> str:
@@ -119,6 +156,23 @@ def parse_min_revision(min_revision: int) -> int:
     return min_revision
 
 
+def parse_semantic_weight(weight: float | None, default: float) -> float:
+    """Return the weight, the default for None, or raise InvalidArgument."""
+    if weight is None:
+        return default
+    if not 0 <= weight <= 1:
+        raise InvalidArgument("semantic_weight", f"{weight:g} given, must be 0 to 1")
+    return weight
+
+
+def parse_mode(number: int) -> Mode:
+    """Return the mode, hybrid for 0, or raise InvalidArgument."""
+    try:
+        return Mode(number or Mode.HYBRID)
+    except ValueError:
+        raise InvalidArgument("mode", f"{number} is none") from None
+
+
 def parse_budget(timeout_seconds: float | None, default_seconds: float) -> float:
     """Return the budget that a query asks for, or raise InvalidArgument."""
     if timeout_seconds is None:
@@ -132,19 +186,36 @@ def parse_budget(timeout_seconds: float | None, default_seconds: float) -> float
 
 @dataclass(frozen=True)
 class Explanation:
-    """Ranks (from 1; 0: not found this way) and raw scores of one result."""
+    """What made the place of one result. Ranks begin at 1; 0: not found this way."""
 
+    # 0 to 1, what the results are ranked by.
+    score: float
     semantic_rank: int = 0
     cosine: float = 0.0
     lexical_rank: int = 0
     bm25: float = 0.0
+    # The query names the product: its id, EAN or model number.
+    is_exact_identifier: bool = False
+    # What each way gave to a fused score, 0 to 1.
+    lexical_score: float = 0.0
+    semantic_score: float = 0.0
 
-    @property
-    def score(self) -> float:
-        """0 to 1: (1 + cosine) / 2 where vectors ranked, bm25 / (bm25 + 10) where words did."""
-        if self.semantic_rank:
-            return min(1.0, max(0.0, (1.0 + self.cosine) / 2.0))
-        return self.bm25 / (self.bm25 + BM25_MIDPOINT)
+    @classmethod
+    def by_meaning(cls, rank: int, cosine: float) -> "Explanation":
+        """Explain a place that a vector gave: (1 + cosine) / 2."""
+        return cls(min(1.0, max(0.0, (1.0 + cosine) / 2.0)), semantic_rank=rank, cosine=cosine)
+
+    @classmethod
+    def by_words(
+        cls, rank: int, bm25: float, *, is_exact_identifier: bool = False
+    ) -> "Explanation":
+        """Explain a place that words gave: bm25 / (bm25 + 10)."""
+        return cls(
+            bm25 / (bm25 + BM25_MIDPOINT),
+            lexical_rank=rank,
+            bm25=bm25,
+            is_exact_identifier=is_exact_identifier,
+        )
 
 
 @dataclass(frozen=True)
@@ -155,6 +226,8 @@ class Plan:
     vectors: int = 0
     passing: int = 0
     candidates: int = 0
+    lexical_candidates: int = 0
+    semantic_candidates: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,6 +238,10 @@ class Candidates:
     revision: int
     plan: Plan
     space: str = ""
+    # The query as it was searched, where its spelling was corrected.
+    corrected_query: str = ""
+    # Only what holds the words is an answer.
+    requires_words: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,6 +263,8 @@ class Answer:
     plan: Plan
     # Unix seconds.
     computed_at: float
+    # The query as it was searched, where its spelling was corrected.
+    corrected_query: str = ""
 
     @property
     def categories(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ the change log says that it still holds.
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from services.gateway.entries import Entry
 from services.gateway.stores.memory import MemoryStore
 from services.gateway.validity import EVERYTHING, ChangeLog
 
-KEY_VERSION = 1
+KEY_VERSION = 2
 
 
 class SharedStore(Protocol):
@@ -91,7 +91,15 @@ class AnswerCache:
         """Return the key; None while the catalog is not known, when nothing can be valid."""
         if not self._changes.catalog_id:
             return None
-        parts: list[str | int] = [query.text, query.page_size, query.category, space]
+        parts: list[str | float] = [
+            query.text,
+            query.page_size,
+            query.filter.text,
+            query.mode.value,
+            query.semantic_weight,
+            query.literal,
+            space,
+        ]
         return f"answer:{KEY_VERSION}:{self._changes.catalog_id}:{_digest(parts)}"
 
     async def find_answer(self, key: str, min_revision: int) -> tuple[Answer, Provenance] | None:
@@ -125,8 +133,8 @@ class AnswerCache:
         """Keep a sound answer in both tiers. A degraded one is not kept: its cause may pass."""
         if answer.degraded:
             return
-        if query.category:
-            touched, ttl = frozenset({query.category}), self._lifetimes.answer
+        if query.filter.category:
+            touched, ttl = frozenset({query.filter.category}), self._lifetimes.answer
         else:
             touched = answer.categories or frozenset({EVERYTHING})
             ttl = min(self._lifetimes.answer, self._lifetimes.unbounded_answer)
@@ -158,5 +166,5 @@ def _vector_key(space: str, text: str) -> str:
     return f"vector:{KEY_VERSION}:{space}:{_digest([text])}"
 
 
-def _digest(parts: list[str | int]) -> str:
+def _digest(parts: Sequence[str | float]) -> str:
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()

@@ -21,12 +21,7 @@ def response_of(answer: Answer) -> pb.SearchResponse:
             pb.Result(
                 product=result.product,  # type: ignore[arg-type]
                 score=result.explanation.score,
-                explanation=pb.Explanation(
-                    semantic_rank=result.explanation.semantic_rank,
-                    cosine=result.explanation.cosine,
-                    lexical_rank=result.explanation.lexical_rank,
-                    bm25=result.explanation.bm25,
-                ),
+                explanation=_explanation_message(result.explanation),
             )
             for result in answer.results
         ],
@@ -39,11 +34,39 @@ def response_of(answer: Answer) -> pb.SearchResponse:
                 vectors=answer.plan.vectors,
                 passing=answer.plan.passing,
                 candidates=answer.plan.candidates,
+                lexical_candidates=answer.plan.lexical_candidates,
+                semantic_candidates=answer.plan.semantic_candidates,
             ),
         ),
+        corrected_query=answer.corrected_query,
     )
     response.info.compute_time.FromNanoseconds(int(answer.computed_at * 1e9))
     return response
+
+
+def _explanation_message(explanation: Explanation) -> pb.Explanation:
+    return pb.Explanation(
+        semantic_rank=explanation.semantic_rank,
+        cosine=explanation.cosine,
+        lexical_rank=explanation.lexical_rank,
+        bm25=explanation.bm25,
+        is_exact_identifier=explanation.is_exact_identifier,
+        lexical_score=explanation.lexical_score,
+        semantic_score=explanation.semantic_score,
+    )
+
+
+def _explanation(score: float, message: pb.Explanation) -> Explanation:
+    return Explanation(
+        score,
+        message.semantic_rank,
+        message.cosine,
+        message.lexical_rank,
+        message.bm25,
+        message.is_exact_identifier,
+        message.lexical_score,
+        message.semantic_score,
+    )
 
 
 def served_response(served: Served) -> pb.SearchResponse:
@@ -75,15 +98,7 @@ class ProtobufCodec:
         info = response.info
         return Answer(
             results=[
-                Result(
-                    result.product,
-                    Explanation(
-                        result.explanation.semantic_rank,
-                        result.explanation.cosine,
-                        result.explanation.lexical_rank,
-                        result.explanation.bm25,
-                    ),
-                )
+                Result(result.product, _explanation(result.score, result.explanation))
                 for result in response.results
             ],
             revision=info.revision,
@@ -94,6 +109,9 @@ class ProtobufCodec:
                 info.plan.vectors,
                 info.plan.passing,
                 info.plan.candidates,
+                info.plan.lexical_candidates,
+                info.plan.semantic_candidates,
             ),
             computed_at=info.compute_time.ToNanoseconds() / 1e9,
+            corrected_query=response.corrected_query,
         )

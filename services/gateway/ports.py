@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.common import filters
 from services.gateway.answers import Candidates, Product
 from services.gateway.validity import CategoryChange
 
@@ -89,7 +90,7 @@ class Index(HealthChecked, Protocol):
         query: QueryVector,
         *,
         limit: int,
-        category: str,
+        filter_text: str,
         min_revision: int,
         timeout_seconds: float,
     ) -> Candidates:
@@ -101,7 +102,7 @@ class Index(HealthChecked, Protocol):
         spaces: Sequence[str],
         *,
         limit: int,
-        category: str,
+        filter_text: str,
         min_revision: int,
         timeout_seconds: float,
     ) -> Candidates:
@@ -115,9 +116,12 @@ class Catalog(HealthChecked, Protocol):
     """Products and their changes."""
 
     async def search_text(
-        self, text: str, *, limit: int, category: str, timeout_seconds: float
+        self, text: str, *, limit: int, filter_text: str, literal: bool, timeout_seconds: float
     ) -> Candidates:
         """Return the active products that match by words, the best first."""
+
+    def passes(self, product: Product, condition: filters.Node) -> bool:
+        """Tell whether a product that `get_products` returned passes."""
 
     async def get_products(self, ids: Sequence[str], timeout_seconds: float) -> Sequence[Product]:
         """Return the active ones among these, in the same order."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
-from services.common import categories, deadlines
+from services.common import deadlines
 from services.gateway import answers
 from services.gateway.cache import AnswerCache
 from services.gateway.codec import served_response
@@ -19,18 +19,32 @@ from vitrina.search.v1 import search_pb2_grpc
 class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     """Search and Similar."""
 
-    def __init__(self, searching: Searching, status: "StatusReader", budget_seconds: float) -> None:
+    def __init__(
+        self,
+        searching: Searching,
+        status: "StatusReader",
+        *,
+        budget_seconds: float,
+        semantic_weight: float,
+    ) -> None:
         self._searching = searching
         self._status = status
         self._budget_seconds = budget_seconds
+        self._semantic_weight = semantic_weight
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
         query = answers.Query(
             text=answers.parse_text(request.query),
             page_size=answers.parse_page_size(request.page_size),
-            category=categories.parsed(request.category),
             min_revision=answers.parse_min_revision(request.min_revision),
             budget_seconds=self._budget(request),
+            filter=answers.Filter.parse(request.filter, request.category),
+            mode=answers.parse_mode(request.mode),
+            semantic_weight=answers.parse_semantic_weight(
+                request.semantic_weight if request.HasField("semantic_weight") else None,
+                self._semantic_weight,
+            ),
+            literal=request.literal,
             skip_cache=request.skip_cache,
         )
         return served_response(await self._searching.search(query))
@@ -39,9 +53,9 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         query = answers.SimilarQuery(
             product_id=answers.parse_product_id(request.product_id),
             page_size=answers.parse_page_size(request.page_size),
-            category=categories.parsed(request.category),
             min_revision=answers.parse_min_revision(request.min_revision),
             budget_seconds=self._budget(request),
+            filter=answers.Filter.parse(request.filter, request.category),
         )
         response = served_response(await self._searching.similar(query))
         return pb.SimilarResponse(results=response.results, info=response.info)

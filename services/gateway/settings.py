@@ -16,6 +16,8 @@ class GatewaySettings(ServiceSettings):
     # The budget of a query whose caller sets none, and the embedder's part of it at most.
     query_budget_seconds: float = Field(5.0, alias="VITRINA_QUERY_BUDGET_SECONDS", gt=0, le=60)
     embed_budget_seconds: float = Field(2.0, alias="VITRINA_EMBED_BUDGET_SECONDS", gt=0, le=60)
+    # The part of meaning in a hybrid answer, where the request does not say it.
+    semantic_weight: float = Field(0.5, alias="VITRINA_SEMANTIC_WEIGHT", ge=0, le=1)
 
     redis_url: SecretStr | None = Field(None, alias="REDIS_URL")
     # The most that Redis may cost one query.

@@ -4,21 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.rest_gateway import FakeGateway, rest_before, shop
+from tests.rest_gateway import FakeGateway, raw, rest_before, shop
 
 JSON = {"content-type": "application/json"}
 ORIGIN = "https://shop.example"
-
-
-async def raw(client: httpx.AsyncClient, request: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
-    writer.write(request)
-    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-    writer.close()
-    return answer
 
 
 async def chunks(size_bytes: int) -> AsyncIterator[bytes]:
@@ -135,6 +126,16 @@ WRONG_REQUESTS = [
     ("DELETE", "/v1/products/a", b'{"allow_missing": true}', "body: this method takes none"),
     ("GET", "/v1/products/a?id=b", b"", "id: is given by the path already"),
     ("GET", "/v1/products?size=1", b"", 'size: no such parameter: "size"'),
+    (
+        "GET",
+        "/v1/products:search?mode=fuzzy",
+        b"",
+        "mode: must be one of hybrid, lexical, semantic",
+    ),
+    ("GET", "/v1/products:search?mode=lexical&mode=hybrid", b"", "mode: 2 values given, at most 1"),
+    ("GET", "/v1/products:search?literal=2", b"", "literal: must be true or false"),
+    ("GET", "/v1/products/a:similar?filter=a&filter=b", b"", "filter: 2 values given, at most 1"),
+    ("POST", "/v1/products:search", b'{"mode": "lexical"}', "mode: must be one of MODE_UNSPECIF"),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from services.common.errors import InvalidArgument, NotFound
-from tests.rest_gateway import FakeGateway, rest_before, shop
+from tests.rest_gateway import FakeGateway, raw, rest_before, shop
 from tests.support import until
 from vitrina.catalog.v1 import catalog_pb2
 from vitrina.search.v1 import search_pb2
@@ -42,10 +42,35 @@ async def test_a_search_is_the_same_by_query_string_and_by_body() -> None:
         posted = await client.post("/v1/products:search", json=body | {"timeout": "1.5s"})
     assert got.status_code == posted.status_code == 200
     assert got.headers["content-type"] == "application/json"
-    assert got.json() == {"results": []}
+    assert got.json() == {"results": [], "correctedQuery": ""}
     expected = search_pb2.SearchRequest(query="auriculares niño", page_size=5, min_revision=7)
     expected.timeout.FromMilliseconds(1500)
     assert [call.request for call in gateway.calls] == [expected, expected]
+
+
+async def test_the_parameters_of_a_search_can_be_typed(subtests: pytest.Subtests) -> None:
+    gateway = FakeGateway()
+    typed: dict[str, dict[str, Any]] = {
+        "mode=lexical": {"mode": search_pb2.MODE_LEXICAL},
+        "mode=Lexical": {"mode": search_pb2.MODE_LEXICAL},
+        "mode=MODE_LEXICAL": {"mode": search_pb2.MODE_LEXICAL},
+        "mode=2": {"mode": search_pb2.MODE_LEXICAL},
+        "filter=price<500": {"filter": "price<500"},
+        "filter=price%20%3C%20500": {"filter": "price < 500"},
+        "filter=price+>=+5+AND+brand=%22B%26O%22": {"filter": 'price >= 5 AND brand="B&O"'},
+        "semantic_weight=0&skip_cache=1": {"semantic_weight": 0.0, "skip_cache": True},
+        "semanticWeight=0.75&literal=true": {"semantic_weight": 0.75, "literal": True},
+    }
+    async with shop(gateway) as client:
+        for parameters, fields in typed.items():
+            gateway.calls.clear()
+            # As they are: httpx would escape what a browser or curl leaves alone.
+            request = f"GET /v1/products:search?query=x&{parameters} HTTP/1.1\r\nhost: x\r\n\r\n"
+            answer = await raw(client, request.encode())
+            with subtests.test(parameters):
+                assert answer.startswith(b"HTTP/1.1 200 ")
+                expected = search_pb2.SearchRequest(query="x", **fields)
+                assert [call.request for call in gateway.calls] == [expected]
 
 
 IDS = [

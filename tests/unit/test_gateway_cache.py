@@ -1,6 +1,6 @@
 """The cache, its tiers and its entries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,8 @@ from services.gateway.answers import (
     Answer,
     Degradation,
     Explanation,
+    Filter,
+    Mode,
     Plan,
     Product,
     Provenance,
@@ -48,7 +50,9 @@ class SharedDict:
 
 
 def query(text: str = "lamp", category: str = "", page_size: int = 10) -> Query:
-    return Query(text, page_size, category, min_revision=0, budget_seconds=5.0)
+    return Query(
+        text, page_size, min_revision=0, budget_seconds=5.0, filter=Filter.parse("", category)
+    )
 
 
 def product(product_id: str, category: str) -> Product:
@@ -57,7 +61,7 @@ def product(product_id: str, category: str) -> Product:
 
 def answer(*categories: str, revision: int = 1, computed_at: float = 1_000_000.0) -> Answer:
     results = [
-        Result(product(f"p{n}", category), Explanation(semantic_rank=n + 1, cosine=0.5))
+        Result(product(f"p{n}", category), Explanation.by_meaning(n + 1, 0.5))
         for n, category in enumerate(categories)
     ]
     plan = Plan(Strategy.EXACT, 9, 8, len(results))
@@ -178,6 +182,10 @@ def test_keys_differ_by_all_that_shapes_an_answer(world: World) -> None:
         world.key(query("lamps")),
         world.key(query(category="Home")),
         world.key(query(page_size=11)),
+        world.key(replace(query(), mode=Mode.LEXICAL)),
+        world.key(replace(query(), semantic_weight=0.25)),
+        world.key(replace(query(), literal=True)),
+        world.key(replace(query(), filter=Filter.parse("price < 5", ""))),
         world.key(query(), space="space-b"),
     ]
     world.changes.begin("catalog-2", 1)

@@ -12,10 +12,20 @@ from services.common.errors import (
     NotFound,
     Unavailable,
 )
-from services.gateway.answers import Degradation, Provenance, Query, Served, SimilarQuery, Strategy
+from services.gateway.answers import (
+    Degradation,
+    Filter,
+    Mode,
+    Provenance,
+    Query,
+    Served,
+    SimilarQuery,
+    Strategy,
+)
 from services.gateway.cache import AnswerCache, Lifetimes
 from services.gateway.codec import ProtobufCodec
 from services.gateway.following import ReadySpaces
+from services.gateway.retrieval import Retrieval
 from services.gateway.search import Searching
 from services.gateway.stores.memory import MemoryStore
 from services.gateway.validity import CategoryChange, ChangeLog
@@ -40,12 +50,13 @@ class World:
         self.cache = AnswerCache(
             MemoryStore(1 << 20), None, self.changes, ProtobufCodec(), Lifetimes(300, 30, 300)
         )
-        self.searching = Searching(
+        retrieval = Retrieval(
             self.embedder, self.index, self.catalog, self.spaces, self.changes, self.cache, 0.5
         )
+        self.searching = Searching(retrieval, self.catalog, self.spaces, self.changes, self.cache)
 
     async def search(self, **changes: object) -> Served:
-        query = Query("lamp", 10, "", 0, 1.0)
+        query = Query("lamp", 10, 0, 1.0)
         return await self.searching.search(replace(query, **changes))  # type: ignore[arg-type]
 
 
@@ -58,9 +69,9 @@ def ids(served: Served) -> list[str]:
     return [result.product.id for result in served.answer.results]
 
 
-async def test_results_come_in_the_order_of_the_index(world: World) -> None:
+async def test_by_meaning_results_come_in_the_order_of_the_index(world: World) -> None:
     world.index.ranking = ["lamp-2", "lamp-3", "lamp-1"]
-    served = await world.search()
+    served = await world.search(mode=Mode.SEMANTIC)
     assert ids(served) == ["lamp-2", "lamp-3", "lamp-1"]
     assert not served.answer.degraded
     assert served.provenance is Provenance.COMPUTED
@@ -167,14 +178,75 @@ async def test_an_index_that_is_behind_for_long_is_labelled_stale(world: World) 
 
 async def test_products_that_the_catalog_has_no_more_make_room_for_others(world: World) -> None:
     world.index.ranking = ["gone-1", "lamp-1", "gone-2", "lamp-2", "lamp-3"]
-    served = await world.search(page_size=2)
+    served = await world.search(page_size=2, mode=Mode.SEMANTIC)
     assert ids(served) == ["lamp-1", "lamp-2"]
 
 
 async def test_a_product_that_left_the_category_is_not_shown_in_it(world: World) -> None:
     world.catalog.add("lamp-2", "a lamp that moved", "Garden")
-    served = await world.search(category="Home")
+    served = await world.search(filter=Filter.parse("", "Home"))
     assert ids(served) == ["lamp-1", "lamp-3"]
+
+
+async def test_a_product_that_both_ways_find_stands_before_those_of_one_way(world: World) -> None:
+    world.index.ranking = ["chair", "lamp-3"]
+    world.catalog.add("chair", "a chair")
+    served = await world.search()
+    assert set(ids(served)) == {"chair", *LAMPS}
+    assert ids(served).index("lamp-3") < ids(served).index("lamp-2")
+    explained = {result.product.id: result.explanation for result in served.answer.results}
+    assert (explained["lamp-3"].lexical_rank, explained["lamp-3"].semantic_rank) == (3, 2)
+    assert (explained["chair"].lexical_rank, explained["chair"].semantic_rank) == (0, 1)
+    assert served.answer.plan.lexical_candidates == 3
+    assert served.answer.plan.semantic_candidates == 2
+    assert served.answer.plan.candidates == 4
+
+
+@pytest.mark.parametrize(("weight", "first"), [(0.0, "lamp-1"), (1.0, "chair")])
+async def test_the_weight_decides_between_words_and_meaning(
+    world: World, weight: float, first: str
+) -> None:
+    world.index.ranking = ["chair"]
+    world.catalog.add("chair", "a chair")
+    assert ids(await world.search(semantic_weight=weight))[0] == first
+
+
+async def test_what_the_query_names_by_an_identifier_stands_first(world: World) -> None:
+    world.catalog.identified = {"lamp-3"}
+    world.index.ranking = ["lamp-2"]
+    served = await world.search(semantic_weight=1.0)
+    assert ids(served)[0] == "lamp-3"
+    assert served.answer.results[0].explanation.is_exact_identifier
+
+
+async def test_a_required_phrase_leaves_out_what_only_means_the_same(world: World) -> None:
+    world.index.ranking = ["chair", "lamp-3"]
+    world.catalog.add("chair", "a chair")
+    world.catalog.requires_words = True
+    assert set(ids(await world.search())) == set(LAMPS)
+
+
+async def test_a_correction_is_told_and_embedded(world: World) -> None:
+    world.catalog.corrections = {"lapm": "lamp"}
+    served = await world.search(text="lapm")
+    assert served.answer.corrected_query == "lamp"
+    assert await world.cache.find_vector("best", "lamp") == b"lamp"
+    assert (await world.search(text="lapm", literal=True)).answer.corrected_query == ""
+
+
+async def test_without_words_vectors_answer_and_say_so(world: World) -> None:
+    world.catalog.has_words = False
+    for mode in (Mode.HYBRID, Mode.LEXICAL):
+        served = await world.search(mode=mode)
+        assert ids(served) == LAMPS
+        assert served.answer.degraded == {Degradation.SEMANTIC_ONLY}
+
+
+async def test_words_alone_are_whole_where_words_were_asked_for(world: World) -> None:
+    served = await world.search(mode=Mode.LEXICAL)
+    assert ids(served) == LAMPS
+    assert not served.answer.degraded
+    assert world.embedder.trouble.calls == world.index.trouble.calls == 0
 
 
 async def test_a_revision_that_nobody_reaches_is_a_clear_error(world: World) -> None:
@@ -215,14 +287,14 @@ async def test_a_wrong_argument_is_not_taken_for_an_outage(world: World) -> None
 
 
 async def test_similar_products_leave_out_the_product(world: World) -> None:
-    served = await world.searching.similar(SimilarQuery("lamp-1", 10, "", 0, 1.0))
+    served = await world.searching.similar(SimilarQuery("lamp-1", 10, 0, 1.0))
     assert ids(served) == ["lamp-2", "lamp-3"]
 
 
 async def test_without_an_index_similar_products_are_found_by_name(world: World) -> None:
     world.index.trouble.error = Unavailable("gone")
     world.catalog.add("lamp-9", "a lamp lamp-1 deluxe", "Home > Lamps")
-    served = await world.searching.similar(SimilarQuery("lamp-1", 10, "", 0, 1.0))
+    served = await world.searching.similar(SimilarQuery("lamp-1", 10, 0, 1.0))
     assert ids(served) == ["lamp-9"]
     assert served.answer.degraded == {Degradation.LEXICAL_ONLY}
 
@@ -230,4 +302,4 @@ async def test_without_an_index_similar_products_are_found_by_name(world: World)
 async def test_products_like_an_unknown_one_are_not_found(world: World) -> None:
     world.index.trouble.error = NotFound("no", reason="PRODUCT_NOT_FOUND")
     with pytest.raises(NotFound):
-        await world.searching.similar(SimilarQuery("nothing", 10, "", 0, 1.0))
+        await world.searching.similar(SimilarQuery("nothing", 10, 0, 1.0))

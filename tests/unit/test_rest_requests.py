@@ -3,13 +3,15 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from google.protobuf import json_format
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.errors import InvalidArgument
 from services.gateway.rest.bindings import Routes, bindings_of
+from services.gateway.rest.fields import Typed, scalar
 from services.gateway.rest.messages import fill
 from services.gateway.rest.requests import build_request
 from tests.rest_schema import EXAMPLES, POOL, Everything
@@ -204,6 +206,11 @@ def test_any_bytes_are_read_or_refused(query: bytes, body: bytes) -> None:
         ("duration=1.5s&mask=a,bC", {"duration": "1.5s", "mask": "a,bC"}),
         ("time=2030-01-01T00:00:00%2B01:00", {"time": "2029-12-31T23:00:00Z"}),
         ("maybe=0", {"maybe": 0}),
+        ("color=red&colors=Dark&colors=color_red", {"color": 1, "colors": [-3, 1]}),
+        ("color=unspecified&colors=COLOR_UNSPECIFIED", {"colors": [0]}),
+        ("a_bool=1&maybe_bool=0&bools=true", {"aBool": True, "maybeBool": False, "bools": [True]}),
+        ("a_string=1&words=0", {"aString": "1", "words": ["0"]}),
+        ("a_string=price%3C=500&words=a=b", {"aString": "price<=500", "words": ["a=b"]}),
         ("maybe_bool=false&maybe_int64=0", {"maybeBool": False, "maybeInt64": "0"}),
         ("a_string=cañón", {"aString": "cañón"}),
         ("", {}),
@@ -233,14 +240,18 @@ def test_parameters_become_fields(query: str, expected: dict[str, Any]) -> None:
         ("a_double=inf", "a_double", "must be a number"),
         ("a_double=1e999", "a_double", "is out of range"),
         ("a_float=1e39", "a_float", "is out of range"),
-        ("a_bool=1", "a_bool", "must be true or false"),
+        ("a_bool=2", "a_bool", "must be true or false"),
         ("a_bool=True", "a_bool", "must be true or false"),
         ("maybe_bool=yes", "maybe_bool", "must be true or false"),
         ("some_bytes=*", "some_bytes", "must be base64"),
         ("some_bytes=a", "some_bytes", "must be base64"),
-        ("color=RED", "color", "must be one of COLOR_UNSPECIFIED, COLOR_RED, COLOR_DARK"),
-        ("color=--1", "color", "must be one of COLOR_UNSPECIFIED, COLOR_RED, COLOR_DARK"),
-        ("color=7", "color", "must be one of COLOR_UNSPECIFIED, COLOR_RED, COLOR_DARK"),
+        ("color=", "color", "must be one of red, dark"),
+        ("color=green", "color", "must be one of red, dark"),
+        ("color=OLOR_RED", "color", "must be one of red, dark"),
+        ("color=--1", "color", "must be one of red, dark"),
+        ("color=7", "color", "must be one of red, dark"),
+        ("color=red&color=red", "color", "2 values given, at most 1"),
+        ("colors=red&colors=x", "colors[1]", "must be one of red, dark"),
         ("time=today", "time", "must be a time such as 2030-01-31T10:00:00Z"),
         ("duration=5", "duration", "must be seconds such as 1.5s"),
         ("duration=1e3s", "duration", "must be seconds such as 1.5s"),
@@ -263,6 +274,37 @@ def test_parameters_become_fields(query: str, expected: dict[str, Any]) -> None:
 )
 def test_a_wrong_parameter_is_refused_by_name(query: str, field: str, problem: str) -> None:
     assert refusal("GET", "/v1/anyhow", query) == (field, problem)
+
+
+@pytest.mark.parametrize(
+    ("values", "typed", "expected"),
+    [
+        # "1" would be the number 1, and so another value.
+        ({"V_1": 5, "V_2": 1}, "v_1", 5),
+        ({"V_1": 5, "V_2": 1}, "1", 1),
+        ({"FULL_TEXT": 0, "FULL_TEXT_ONLY": 1}, "text_only", 1),
+        ({"LIGHT_RED": 0, "LIGHT_BLUE": 1, "DARK": 2}, "light_blue", 1),
+        ({"A_B": 0, "A_A_B": 1}, "a_b", 0),
+        ({"ONLY": 0}, "only", 0),
+    ],
+)
+def test_the_prefix_of_an_enum_is_what_all_its_names_share(
+    values: dict[str, int], typed: str, expected: int
+) -> None:
+    assert scalar(enum_field(values), Typed(typed), "e") == expected
+
+
+def enum_field(values: dict[str, int]) -> FieldDescriptor:
+    file = descriptor_pb2.FileDescriptorProto(name="e.proto", syntax="proto2")
+    enum = file.enum_type.add(name="E")
+    for name, number in values.items():
+        enum.value.add(name=name, number=number)
+    file.message_type.add(name="M").field.add(
+        name="e", number=1, label="LABEL_OPTIONAL", type="TYPE_ENUM", type_name=".E"
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return pool.FindMessageTypeByName("M").fields_by_name["e"]
 
 
 def test_a_parameter_that_is_too_deep_is_refused() -> None:
@@ -296,9 +338,10 @@ def test_path_body_and_query_make_one_message() -> None:
 def test_path_variables_of_all_kinds_are_read(values: tuple[int, bool, str, str]) -> None:
     number, flag, color, moment = values
     path = f"/v1/numbers/{number}/{str(flag).lower()}/{color}/{quote(moment)}"
-    assert build("GET", path) == everything(
-        {"anInt64": str(number), "aBool": flag, "color": color, "time": moment}
-    )
+    expected = everything({"anInt64": str(number), "aBool": flag, "color": color, "time": moment})
+    assert build("GET", path) == expected
+    typed = f"/v1/numbers/{number}/{flag:d}/{color[6:].lower()}/{quote(moment)}"
+    assert build("GET", typed) == expected
 
 
 def test_a_wrong_path_variable_is_refused_by_name() -> None:
@@ -413,6 +456,9 @@ def test_a_number_of_a_free_form_value_stays_a_number() -> None:
         ('{"labels": {"a": null}}', 'labels["a"]', "must be a string"),
         ('{"partsByNumber": {"x": {}}}', 'parts_by_number["x"]', "must be an integer"),
         ('{"partsByNumber": {"1": {"x": 1}}}', 'parts_by_number["1"].x', "no such field"),
+        ('{"color": "red"}', "color", "must be one of COLOR_UNSPECIFIED, COLOR_RED, COLOR_DARK"),
+        ('{"aBool": "1"}', "a_bool", "must be true or false"),
+        ('{"byBool": {"1": 1}}', 'by_bool["1"]', "must be true or false"),
         ('{"byBool": {"yes": 1}}', 'by_bool["yes"]', "must be true or false"),
         ('{"left": "", "right": 0}', "right", "excludes left, which is given too"),
         ('{"duration": 5}', "duration", "must be seconds such as 1.5s"),

@@ -28,6 +28,18 @@ _INTEGERS = {
     FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
 _ENUM_NAMES_SHOWN = 20
+_BOOLS = {"true": True, "false": False}
+_TYPED_BOOLS = _BOOLS | {"1": True, "0": False}
+
+
+class Typed(str):
+    """A text of a path or a query string, which a person may have typed.
+
+    Beyond what JSON allows, a bool may be 1 or 0, and an enum value be written
+    in any case and without the prefix that all values of the enum share.
+    """
+
+    __slots__ = ()
 
 
 @functools.cache
@@ -74,6 +86,8 @@ def scalar(field: FieldDescriptor, value: Any, path: str) -> Any:
     if kind in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
         return _real(value, kind == FieldDescriptor.CPPTYPE_FLOAT, path)
     if kind == FieldDescriptor.CPPTYPE_BOOL:
+        if isinstance(value, Typed):
+            value = _TYPED_BOOLS.get(value)
         if isinstance(value, bool):
             return value
         raise InvalidArgument(path, "must be true or false")
@@ -82,6 +96,12 @@ def scalar(field: FieldDescriptor, value: Any, path: str) -> Any:
     if not isinstance(value, str):
         raise InvalidArgument(path, "must be a string")
     return _bytes(value, path) if field.type == FieldDescriptor.TYPE_BYTES else str(value)
+
+
+def map_key(field: FieldDescriptor, name: str, path: str) -> Any:
+    """Return what the name of a JSON member means as a key of a map, as `scalar` does."""
+    is_bool = field.cpp_type == FieldDescriptor.CPPTYPE_BOOL
+    return scalar(field, _BOOLS.get(name) if is_bool else name, path)
 
 
 def _integer(value: Any, least: int, most: int, path: str) -> int:
@@ -112,15 +132,44 @@ def _real(value: Any, is_single: bool, path: str) -> float:
 
 
 def _enum(enum: EnumDescriptor, value: Any, path: str) -> int:
+    is_typed = isinstance(value, Typed)
     if isinstance(value, str):
-        named = enum.values_by_name.get(value)
+        name = _typed_names(enum).get(value.lower(), value) if is_typed else value
+        named = enum.values_by_name.get(value) or enum.values_by_name.get(name)
         if named is not None:
             return named.number
         if _INT32.fullmatch(value) and int(value) in enum.values_by_number:
             return int(value)
-    names = [named.name for named in enum.values[:_ENUM_NAMES_SHOWN]]
-    more = ", ..." if len(enum.values) > len(names) else ""
-    raise InvalidArgument(path, f"must be one of {', '.join(names)}{more}")
+    names = _words(enum) if is_typed else [named.name for named in enum.values]
+    more = ", ..." if len(names) > _ENUM_NAMES_SHOWN else ""
+    raise InvalidArgument(path, f"must be one of {', '.join(names[:_ENUM_NAMES_SHOWN])}{more}")
+
+
+@functools.cache
+def _typed_names(enum: EnumDescriptor) -> Mapping[str, str]:
+    """Return the names of an enum's values by what may be typed for them, in lower case."""
+    prefix = _common_prefix(enum)
+    whole = {value.name.lower(): value.name for value in enum.values}
+    short = {value.name.removeprefix(prefix).lower(): value.name for value in enum.values}
+    return MappingProxyType(short | whole)
+
+
+def _words(enum: EnumDescriptor) -> list[str]:
+    """Return what one would type, for a message; "unspecified" would only mean nothing."""
+    prefix = _common_prefix(enum)
+    words = [value.name.removeprefix(prefix).lower() for value in enum.values]
+    return [word for word in words if word != "unspecified"]
+
+
+def _common_prefix(enum: EnumDescriptor) -> str:
+    """Return "MODE_" for MODE_LEXICAL and MODE_SEMANTIC; "" where the rest would be no name."""
+    names = [value.name for value in enum.values]
+    words = names[0].split("_")
+    for length in range(len(words) - 1, 0, -1):
+        prefix = "_".join(words[:length]) + "_"
+        if all(name.startswith(prefix) and name[len(prefix) :][:1].isalpha() for name in names):
+            return prefix
+    return ""
 
 
 def _bytes(value: str, path: str) -> bytes:

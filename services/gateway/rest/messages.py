@@ -13,7 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from services.common.errors import InvalidArgument
-from services.gateway.rest.fields import fields_of, is_map, is_repeated, map_fields, scalar
+from services.gateway.rest.fields import fields_of, is_map, is_repeated, map_fields, map_key, scalar
 from services.gateway.rest.json_text import BODY, Number, shown
 
 # One level of JSON in a google.protobuf.Value is three levels of messages, and
@@ -30,7 +30,6 @@ _WRAPPERS = {
     _PACKAGE + kind + "Value"
     for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
 }
-_BOOL_VALUE = _PACKAGE + "BoolValue"
 _VALUE = _PACKAGE + "Value"
 _FREE_FORM = {_VALUE, _PACKAGE + "Struct", _PACKAGE + "ListValue", _PACKAGE + "Any"}
 _NULL_VALUE = _PACKAGE + "NullValue"
@@ -121,7 +120,7 @@ def _fill_map(message: Message, field: FieldDescriptor, value: Any, path: str, d
     entries = getattr(message, field.name)
     for name, item in value.items():
         place = f"{path}[{shown(name)}]"
-        key = scalar(key_field, as_json(key_field, name), place)
+        key = map_key(key_field, name, place)
         if value_field.message_type is None:
             entries[key] = _one(value_field, item, place)
         else:
@@ -179,12 +178,3 @@ def _plain(value: Any, path: str, depth: int) -> Any:
             raise InvalidArgument(path, f"the number {shown(value)} is out of range")
         return number
     return value
-
-
-def as_json(field: FieldDescriptor, text: str) -> Any:
-    """Return the JSON value that a text of a path, parameter or map key stands for."""
-    message = field.message_type
-    is_bool = field.cpp_type == FieldDescriptor.CPPTYPE_BOOL or (
-        message is not None and message.full_name == _BOOL_VALUE
-    )
-    return {"true": True, "false": False}.get(text, text) if is_bool else text

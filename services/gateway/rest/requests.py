@@ -10,9 +10,9 @@ from google.protobuf.message import Message
 
 from services.common.errors import InvalidArgument
 from services.gateway.rest.bindings import Binding
-from services.gateway.rest.fields import fields_of, is_repeated
+from services.gateway.rest.fields import Typed, fields_of, is_repeated
 from services.gateway.rest.json_text import BODY, read_json, shown
-from services.gateway.rest.messages import MAX_DEPTH, as_json, assign, fill, is_text
+from services.gateway.rest.messages import MAX_DEPTH, assign, fill, is_text
 from services.gateway.rest.templates import FieldPath
 
 MAX_PARAMETERS = 1000
@@ -51,7 +51,7 @@ def _set_variable(message: Message, path: FieldPath, text: str) -> None:
     in_body = getattr(parent, field.name) if _is_set(parent, field) else None
     if in_body is not None:
         parent.ClearField(field.name)
-    assign(parent, field, as_json(field, text), name)
+    assign(parent, field, Typed(text), name)
     if in_body is not None and in_body != getattr(parent, field.name):
         raise InvalidArgument(name, "the body and the path disagree")
 
@@ -84,7 +84,7 @@ def _set_parameters(
         parameters.setdefault(path, _Parameter(parent, field)).texts.append(text)
     for path, parameter in parameters.items():
         field, name = parameter.field, ".".join(path)
-        values = [as_json(field, text) for text in parameter.texts]
+        values = [Typed(text) for text in parameter.texts]
         if is_repeated(field):
             assign(parameter.parent, field, values, name)
         elif len(values) > 1:

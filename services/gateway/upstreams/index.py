@@ -25,7 +25,7 @@ class GrpcIndex(HealthCheck):
         query: QueryVector,
         *,
         limit: int,
-        category: str,
+        filter_text: str,
         min_revision: int,
         timeout_seconds: float,
     ) -> Candidates:
@@ -34,7 +34,7 @@ class GrpcIndex(HealthCheck):
             space=query.space,
             vector=query.vector,
             limit=limit,
-            category=category,
+            filter=filter_text,
             min_revision=min_revision,
         )
         with calling("index"):
@@ -47,7 +47,7 @@ class GrpcIndex(HealthCheck):
         spaces: Sequence[str],
         *,
         limit: int,
-        category: str,
+        filter_text: str,
         min_revision: int,
         timeout_seconds: float,
     ) -> Candidates:
@@ -56,7 +56,7 @@ class GrpcIndex(HealthCheck):
             spaces=spaces,
             product_id=product_id,
             limit=limit,
-            category=category,
+            filter=filter_text,
             min_revision=min_revision,
         )
         with calling("index"):
@@ -89,10 +89,14 @@ class GrpcIndex(HealthCheck):
 
 def _candidates(response: pb.SearchResponse | pb.SimilarResponse, space: str) -> Candidates:
     hits = [
-        (hit.product_id, Explanation(semantic_rank=rank, cosine=hit.cosine))
+        (hit.product_id, Explanation.by_meaning(rank, hit.cosine))
         for rank, hit in enumerate(response.hits, start=1)
     ]
     plan = Plan(
-        Strategy(response.plan.strategy), response.plan.vectors, response.plan.passing, len(hits)
+        Strategy(response.plan.strategy),
+        response.plan.vectors,
+        response.plan.passing,
+        candidates=len(hits),
+        semantic_candidates=len(hits),
     )
     return Candidates(hits, response.revision, plan, space)
