@@ -7,6 +7,7 @@ from typing import Any
 
 from google.rpc import status_pb2
 
+from services.common import filters
 from services.common.errors import InvalidArgument, NotFound
 from services.common.rpc_status import status_of
 from services.common.server import Service, serving
@@ -27,6 +28,8 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
         self.was_called = asyncio.Event()
         self.batches: list[int] = []
         self.searches: list[Any] = []
+        # What becomes of a query whose spelling is wrong.
+        self.corrections: dict[str, str] = {}
         self.degraded: Sequence[search_pb2.Degradation.ValueType] = ()
         # How far the index is behind; each status that is read takes one off.
         self.lag = 0
@@ -94,15 +97,21 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
         self.searches.append(request)
         if len(request.query) > 1000:
             raise InvalidArgument("query", f"{len(request.query)} characters, at most 1000")
-        words = request.query.casefold().split()
+        filters.parse(request.filter)
+        corrected = "" if request.literal else self.corrections.get(request.query, "")
+        words = (corrected or request.query).casefold().split()
         found = [p for p in self.products.values() if any(w in p.name.casefold() for w in words)]
         return search_pb2.SearchResponse(
-            results=self._results(found, request.page_size), info=self._info()
+            results=self._results(found, request.page_size),
+            info=self._info(),
+            corrected_query=corrected,
         )
 
     async def Similar(
         self, request: search_pb2.SimilarRequest, context: Any
     ) -> search_pb2.SimilarResponse:
+        self.searches.append(request)
+        filters.parse(request.filter)
         own = self._existing(request.product_id)
         others = [p for p in self.products.values() if p.id != own.id]
         return search_pb2.SimilarResponse(

@@ -1,6 +1,6 @@
 """Answers as people read them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from google.protobuf.struct_pb2 import Value
 from rich.console import Console
@@ -32,14 +32,23 @@ _PROVENANCE = {
     search_pb2.PROVENANCE_SHARED: "shared with an identical query",
 }
 
+ResultsTable = Callable[[Console, Sequence[search_pb2.Result]], Table]
+
 
 def show_results(
-    results: Sequence[search_pb2.Result], info: search_pb2.AnswerInfo, *, nothing: str
+    results: Sequence[search_pb2.Result],
+    info: search_pb2.AnswerInfo,
+    *,
+    nothing: str,
+    table: ResultsTable | None = None,
 ) -> None:
-    """Print ranked products, how the answer came about, and what was not as it should be."""
+    """Print ranked products, how the answer came about, and what was not as it should be.
+
+    `table` shows the products in another way than usual.
+    """
     out = console()
     if results:
-        out.print(_results_table(out, results))
+        out.print((table or _results_table)(out, results))
     else:
         out.print(nothing)
     parts = [

@@ -84,7 +84,8 @@ async def test_options_of_a_search_reach_the_gateway(fake: FakeGateway, address:
     fake.degraded = [search_pb2.DEGRADATION_STALE_INDEX]
     ended = await vitrina(
         "--address", address, "search", "two", "words", "-n", "7", "-c", "Audio > X",
-        "--no-cache", "--min-revision", "5", "--timeout", "2.5",
+        "--no-cache", "--min-revision", "5", "--timeout", "2.5", "--filter", "-stock = 0",
+        "--mode", "Lexical", "--semantic-weight", "0", "--literal",
     )  # fmt: skip
     assert ended.code == 0
     assert "Nothing found" in ended.out
@@ -92,9 +93,58 @@ async def test_options_of_a_search_reach_the_gateway(fake: FakeGateway, address:
     (request,) = fake.searches
     assert request == search_pb2.SearchRequest(
         query="two words", page_size=7, category="Audio > X", min_revision=5, skip_cache=True,
+        filter="-stock = 0", mode=search_pb2.MODE_LEXICAL, semantic_weight=0, literal=True,
         timeout=request.timeout,
     )  # fmt: skip
     assert request.timeout.ToMilliseconds() == 2500
+
+
+async def test_a_weight_that_is_not_given_is_left_to_the_gateway(
+    fake: FakeGateway, address: str
+) -> None:
+    await vitrina("search", "lamp", "--address", address)
+    (request,) = fake.searches
+    assert request.mode == search_pb2.MODE_HYBRID
+    assert not request.HasField("semantic_weight")
+
+
+async def test_a_filter_narrows_what_is_similar(fake: FakeGateway, address: str) -> None:
+    ended = await vitrina("similar", "L-0", "-f", "price<500", "--address", address)
+    assert ended.code == 0, ended.err
+    assert [request.filter for request in fake.searches] == ["price<500"]
+
+
+async def test_a_corrected_query_is_told_and_literal_takes_it_as_it_is(
+    fake: FakeGateway, address: str
+) -> None:
+    fake.corrections = {"lapm": "lamp"}
+    corrected, explained, literal, programs = await asyncio.gather(
+        vitrina("search", "lapm", "--address", address),
+        vitrina("search", "lapm", "--explain", "--address", address),
+        vitrina("search", "lapm", "--explain", "--literal", "--address", address),
+        vitrina("search", "lapm", "--json", "--address", address),
+    )
+    note = 'searched for "lamp"; --literal takes "lapm" as it is'
+    assert corrected.out.startswith(f"{note}\n")
+    assert "3 results" in corrected.out
+    assert "lapm → lamp" in explained.out
+    assert note not in literal.out
+    assert "Nothing found" in literal.out
+    assert json.loads(programs.out)["correctedQuery"] == "lamp"
+
+
+async def test_a_wrong_filter_is_wrong_use_and_shows_where(address: str) -> None:
+    searched, similar = await asyncio.gather(
+        vitrina("search", "x", "-f", 'brand = "電気" AND colour = 1', "--address", address),
+        vitrina("similar", "L-0", "-f", "price < ", "--address", address),
+    )
+    assert searched.code == similar.code == 2
+    error, text, caret = searched.err.splitlines()
+    assert error.startswith('error: filter: at position 18: unknown field "colour"')
+    assert text == '  brand = "電気" AND colour = 1'
+    # Each of both ideographs is two columns wide.
+    assert caret == " " * (2 + 17 + 2) + "^"
+    assert similar.err.splitlines()[1:] == ["  price < ", "         ^"]
 
 
 async def test_how_commands_fail(fake: FakeGateway, address: str) -> None:
@@ -104,6 +154,7 @@ async def test_how_commands_fail(fake: FakeGateway, address: str) -> None:
         ("similar", "nope"): (4, "error: no product 'nope'"),
         ("delete", "nope", "--yes"): (4, "error: no product 'nope'"),
         ("delete", "L-0"): (2, "without a terminal pass --yes"),
+        ("search", "x", "-f", "x" * 2001): (2, "error: filter: 2001 characters, at most 2000"),
         ("search", "x" * 1001): (1, "error: query: 1001 characters, at most 1000"),
         ("status",): (1, ""),
         ("status", "--address", "127.0.0.1:1"): (1, "cannot reach a gateway at 127.0.0.1:1"),
@@ -171,6 +222,7 @@ def test_the_main_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) 
     "arguments",
     [
         ["nope"], ["search"], ["search", " "], ["search", "x", "--limit", "0"],
+        ["search", "x", "--mode", "fuzzy"], ["search", "x", "--semantic-weight", "1.1"],
         ["search", "x", "--address", "localhost"], ["search", "x", "--address", "http://h:1"],
         ["import", "no-such-file.csv"], ["import", "README.md"],
         ["import", "examples/catalog.jsonl", "--map", "color=x"],

@@ -1,0 +1,127 @@
+"""Why an answer is what it is: for each product what ranked it, and how the query went."""
+
+from collections.abc import Sequence
+
+from google.protobuf.descriptor import EnumDescriptor
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.output import cell, console, count, inert, money, plain_table
+from vitrina.search.v1 import search_pb2
+
+_WIDE = 110
+
+# Words go beside embed and index, so that the sum may be above the total.
+_STAGES = {
+    "cache_ms": "cache",
+    "text_ms": "words",
+    "embed_ms": "embed",
+    "index_ms": "index",
+    "hydrate_ms": "hydrate",
+}
+
+
+def show_query(request: search_pb2.SearchRequest, response: search_pb2.SearchResponse) -> None:
+    """Print how the query was taken, what was looked at, and where the time went."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    grid.add_row("mode", _mode(request))
+    grid.add_row("correction", cell(_correction(request, response)))
+    grid.add_row("plan", _plan(response.info.plan))
+    grid.add_row("timings", _timings(response.info.timings))
+    out = console()
+    out.print(grid)
+    out.print()
+
+
+def ranking_table(out: Console, results: Sequence[search_pb2.Result]) -> Table:
+    """Return a line for each product: its place by words and by meaning, and the fused score."""
+    is_wide = out.width >= _WIDE
+    table = plain_table()
+    table.add_column("#", justify="right", style="dim")
+    for name in ("score", "words", "bm25", "meaning", "cosine"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("exact", no_wrap=True, style="green")
+    table.add_column("name", ratio=1, style="bold")
+    if is_wide:
+        table.add_column("brand", max_width=16, no_wrap=True, overflow="ellipsis")
+        table.add_column("price", justify="right", no_wrap=True, style="green")
+        table.add_column("id", max_width=24, no_wrap=True, overflow="ellipsis", style="dim")
+    for rank, result in enumerate(results, 1):
+        product, why = result.product, result.explanation
+        row = [
+            cell(rank),
+            cell(f"{result.score:.3f}"),
+            *_way(why.lexical_rank, why.lexical_score, f"{why.bm25:.2f}"),
+            *_way(why.semantic_rank, why.semantic_score, f"{why.cosine:.3f}"),
+            cell("yes" if why.is_exact_identifier else ""),
+            _on_one_line(product.name),
+        ]
+        if is_wide:
+            row += [
+                cell(product.brand),
+                cell(money(product.price, product.currency)),
+                cell(product.id),
+            ]
+        table.add_row(*row)
+    return table
+
+
+def _on_one_line(name: str) -> Text:
+    # A column that may not wrap would be as wide as its text, at the cost of the numbers.
+    text = cell(name)
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _way(rank: int, score: float, raw: str) -> tuple[Text, Text]:
+    """Return the cells of one way of finding: "#3 0.87" and the raw score; "-" if not found."""
+    if not rank:
+        return Text("-", "dim"), Text("-", "dim")
+    return Text(f"#{rank} {score:.2f}"), Text(raw)
+
+
+def _mode(request: search_pb2.SearchRequest) -> str:
+    mode = _word(search_pb2.Mode.DESCRIPTOR, request.mode)
+    if not request.HasField("semantic_weight"):
+        return mode
+    return f"{mode}, semantic weight {request.semantic_weight:g}"
+
+
+def _correction(request: search_pb2.SearchRequest, response: search_pb2.SearchResponse) -> str:
+    if response.corrected_query:
+        return f"{request.query} → {response.corrected_query}"
+    return "not wanted (--literal)" if request.literal else "none"
+
+
+def _plan(plan: search_pb2.Plan) -> str:
+    parts = [_word(search_pb2.Strategy.DESCRIPTOR, plan.strategy)]
+    if plan.vectors:
+        parts.append(f"{plan.passing:,} of {plan.vectors:,} pass")
+    parts.append(
+        f"{count(plan.candidates, 'candidate')}: words {plan.lexical_candidates:,}, "
+        f"meaning {plan.semantic_candidates:,}"
+    )
+    return " · ".join(parts)
+
+
+def _timings(timings: search_pb2.Timings) -> str:
+    stages = [
+        f"{name} {spent_ms:.1f}"
+        for field, name in _STAGES.items()
+        if (spent_ms := getattr(timings, field))
+    ]
+    return f"{timings.total_ms:.1f} ms" + (f": {', '.join(stages)}" if stages else "")
+
+
+def _word(enum: EnumDescriptor, number: int) -> str:
+    """Return "lexical" for MODE_LEXICAL; the number where a newer gateway has a value more."""
+    value = enum.values_by_number.get(number)
+    return value.name.partition("_")[2].lower() if value else str(number)
+
+
+def correction_note(query: str, corrected: str) -> str:
+    """Return the line that says what was searched instead of the query."""
+    return inert(f'searched for "{corrected}"; --literal takes "{query}" as it is')
