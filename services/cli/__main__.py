@@ -9,6 +9,7 @@ import typer
 
 from services.cli import failures, importing, options, products, searching, status, up
 from services.cli.failures import EXIT_CODES, Failure
+from services.cli.judgment import command as judging
 from services.cli.lines import holds_bad_bytes
 from services.cli.output import error_console, inert
 
@@ -68,6 +69,7 @@ app.command("up", epilog=up.EPILOG)(up.up)
 app.command("import", epilog=importing.EPILOG)(importing.import_products)
 app.command("search", epilog=searching.SEARCH_EPILOG)(searching.search)
 app.command("similar", epilog=searching.SIMILAR_EPILOG)(searching.similar)
+app.command("eval", epilog=judging.EPILOG)(judging.evaluate_answers)
 app.command("get", epilog=products.GET_EPILOG)(products.get)
 app.command("delete", epilog=products.DELETE_EPILOG)(products.delete)
 app.command("status", epilog=status.EPILOG)(status.status)
