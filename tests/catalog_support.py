@@ -15,6 +15,7 @@ from services.catalog.__main__ import compose
 from services.catalog.products import Product, ProductDraft
 from services.catalog.settings import CatalogSettings
 from services.catalog.stores.sqlite import SqliteStore
+from services.catalog.text import Rules
 from services.common.channel import channel_to
 from services.common.server import serving
 from vitrina.catalog.v1 import catalog_pb2, catalog_pb2_grpc, retrieval_pb2_grpc
@@ -51,7 +52,10 @@ def message(product_id: str = "p1", **fields: Any) -> catalog_pb2.Product:
 
 
 def open_store(
-    folder: Path, on_commit: Callable[[int], None] = lambda _: None, readers: int = 2
+    folder: Path,
+    on_commit: Callable[[int], None] = lambda _: None,
+    readers: int = 2,
+    text_rules: Rules | None = None,
 ) -> SqliteStore:
     """Return the store of a folder; open it with `async with`."""
     return SqliteStore(
@@ -59,6 +63,7 @@ def open_store(
         text_weights=CatalogSettings().text_weights,
         readers=readers,
         on_commit=on_commit,
+        text_rules=text_rules,
     )
 
 

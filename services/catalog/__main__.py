@@ -7,6 +7,7 @@ from services.catalog.feed import ChangeFeed
 from services.catalog.servicer import CatalogServicer, RetrievalServicer
 from services.catalog.settings import CatalogSettings
 from services.catalog.stores.sqlite import SqliteStore
+from services.catalog.text import Rules
 from services.common.server import Service, run
 from services.common.settings import load
 from vitrina.catalog.v1 import catalog_pb2, catalog_pb2_grpc, retrieval_pb2, retrieval_pb2_grpc
@@ -15,13 +16,17 @@ from vitrina.catalog.v1 import catalog_pb2, catalog_pb2_grpc, retrieval_pb2, ret
 def compose(settings: CatalogSettings) -> Service:
     """Wire the catalog."""
     feed = ChangeFeed()
+    text_rules = Rules(settings.language)
     store = SqliteStore(
         settings.database_path,
         text_weights=settings.text_weights,
         readers=settings.readers,
         on_commit=feed.announce,
+        text_rules=text_rules,
     )
-    catalog = Catalog(store, feed, default_currency=settings.default_currency)
+    catalog = Catalog(
+        store, feed, default_currency=settings.default_currency, text_rules=text_rules
+    )
     return Service(
         name="catalog",
         listen=settings.listen,

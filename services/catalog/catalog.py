@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from services.catalog import feed, paging, text
+from services.catalog import feed, paging, searching
 from services.catalog.changes import Upserted
 from services.catalog.pacing import paced
 from services.catalog.products import (
@@ -19,9 +19,9 @@ from services.catalog.stores import (
     ChangePage,
     Products,
     Store,
-    TextHits,
 )
-from services.common import categories
+from services.catalog.text import Rules
+from services.common import categories, filters
 from services.common.errors import InvalidArgument, NotFound
 
 DEFAULT_PAGE_SIZE = 100
@@ -75,10 +75,14 @@ def _within(field: str, number: int, at_most: int) -> int:
 class Catalog:
     """The operations on products. Arguments are checked here; see the contract for limits."""
 
-    def __init__(self, store: Store, changes: feed.ChangeFeed, *, default_currency: str) -> None:
+    def __init__(
+        self, store: Store, changes: feed.ChangeFeed, *, default_currency: str, text_rules: Rules
+    ) -> None:
         self._store = store
         self._changes = changes
         self._default_currency = default_currency
+        # Those that the store's words were made by.
+        self._text_rules = text_rules
 
     async def get(self, id_text: str) -> tuple[StoredProduct, int]:
         """Return a product and the newest revision; NotFound (PRODUCT_NOT_FOUND)."""
@@ -154,15 +158,19 @@ class Catalog:
         """Follow the changes after a revision; see `feed.watch`."""
         return feed.watch(self._store, self._changes, after_revision, with_products=with_products)
 
-    async def search_text(self, query: str, limit: int, category: str) -> TextHits:
-        """Find active products by their words, the best first."""
+    async def search_text(
+        self, query: str, limit: int, filter_text: str, *, literal: bool
+    ) -> searching.TextAnswer:
+        """Find active products by their words, the best first; see `searching.search`."""
         if not 1 <= len(query) <= MAX_QUERY_CHARACTERS:
             raise InvalidArgument(
                 "query", f"{len(query)} characters, must be 1 to {MAX_QUERY_CHARACTERS}"
             )
-        path = categories.parsed(category)
+        passing = filters.parse_canonical(filter_text)
         at_most = _within("limit", limit, MAX_HITS)
-        return await self._store.search_text(text.query_terms(query), path, at_most)
+        return await searching.search(
+            self._store, self._text_rules, query, passing, at_most, literal=literal
+        )
 
     async def get_active(self, ids: Sequence[str]) -> Products:
         """Return the active products among the ids, in their order."""

@@ -114,13 +114,21 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServiceServicer):
     async def SearchText(
         self, request: retrieval_pb2.SearchTextRequest, context: Context
     ) -> retrieval_pb2.SearchTextResponse:
-        found = await self._catalog.search_text(request.query, request.limit, request.category)
+        found = await self._catalog.search_text(
+            request.query, request.limit, request.filter, literal=request.literal
+        )
         return retrieval_pb2.SearchTextResponse(
             hits=[
-                retrieval_pb2.TextHit(product_id=product_id, score=score)
-                for product_id, score in found.hits
+                retrieval_pb2.TextHit(
+                    product_id=hit.product_id,
+                    score=hit.score,
+                    is_exact_identifier=hit.is_exact_identifier,
+                )
+                for hit in found.hits
             ],
             revision=found.revision,
+            corrected_query=found.corrected_query,
+            requires_words=found.requires_words,
         )
 
     async def BatchGetProducts(

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from services.catalog.text import ProductWords
+from services.catalog.text import Language, ProductWords
 from services.common.settings import Address, ServiceSettings
 
 _SQLITE = "sqlite+aiosqlite:///"
@@ -14,7 +14,7 @@ _MAX_WEIGHT = 1_000
 
 # Names say what a product is; long texts mention much that it is not. They reach
 # nDCG@10 0.75 on 57 judged queries over 19,406 electronics products.
-DEFAULT_TEXT_WEIGHTS = "name=10,brand=4,category=3,description=2,attributes=1"
+DEFAULT_TEXT_WEIGHTS = "name=12,brand=4,category=3,description=2,attributes=1"
 
 
 def _sqlite_url(url: str) -> str:
@@ -25,7 +25,7 @@ def _sqlite_url(url: str) -> str:
 
 
 def _text_weights(text: object) -> object:
-    """Read "name=10,brand=4": fields that are not named keep their default."""
+    """Read "name=12,brand=4": fields that are not named keep their default."""
     weights: dict[str, float] = {}
     for part in f"{DEFAULT_TEXT_WEIGHTS},{text}".split(","):
         name, _, number = part.partition("=")
@@ -59,6 +59,8 @@ class CatalogSettings(ServiceSettings):
     text_weights: TextWeights = Field(
         DEFAULT_TEXT_WEIGHTS, alias="VITRINA_TEXT_WEIGHTS", validate_default=True
     )
+    # Of the shop's texts. The words are indexed anew at the start after a change.
+    language: Language = Field(Language.MIXED, alias="VITRINA_LANGUAGE")
 
     @property
     def database_path(self) -> Path:

@@ -12,10 +12,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy import text as sql
 
-from services.catalog import text
-from services.catalog.stores import database
+from services.catalog.stores import TextHit, database
+from services.catalog.stores.sqlite import SqliteStore
 from services.catalog.stores.tables import metadata
-from services.catalog.text import query_terms
+from services.catalog.text import Language, Rules, parsed
 from services.common.errors import Overloaded, Unavailable
 from tests.catalog_support import open_store, product
 
@@ -43,22 +43,44 @@ async def test_each_catalog_has_a_name_of_its_own(tmp_path: Path) -> None:
     assert len(ids) == 2
 
 
-async def test_words_are_indexed_anew_when_the_rules_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def hits(store: SqliteStore, query: str, rules: Rules) -> list[TextHit]:
+    return (await store.search_text(parsed(query, rules), None, 1_000)).hits
+
+
+async def test_words_are_indexed_anew_when_the_rules_change(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
         await store.upsert(
-            [product(f"p{i}", name=f"Silla {i}") for i in range(501)]
+            [product(f"p{i}", name=f"Silla TN{i}000") for i in range(1, 502)]
             + [product("hidden", name="Silla", active=False)],
             0,
         )
     with sqlite3.connect(tmp_path / "catalog.db") as connection:
         connection.execute("UPDATE words SET name = 'antiguo'")
+        connection.execute("UPDATE identifiers SET identifier = 'antiguo' || identifier")
     connection.close()
-    monkeypatch.setattr(text, "RULES_VERSION", text.RULES_VERSION + 1)
     async with open_store(tmp_path) as store:
-        assert (await store.search_text(query_terms("antiguo"), "", 10)).hits == []
-        assert len((await store.search_text(query_terms("silla"), "", 1_000)).hits) == 501
+        assert len(await hits(store, "antiguo", Rules())) == 501
+    spanish = Rules(Language.SPANISH)
+    async with open_store(tmp_path, text_rules=spanish) as store:
+        assert await hits(store, "antiguo", spanish) == []
+        assert len(await hits(store, "sillita", spanish)) == 0
+        assert len(await hits(store, "silla", spanish)) == 501
+        assert (await hits(store, "TN-7000", spanish))[0].is_exact_identifier
+
+
+async def test_a_catalog_of_the_first_tables_is_brought_to_the_newest(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        await store.upsert([product("a", name="Toner TN-2110")], 0)
+        state = await store.state()
+    with sqlite3.connect(tmp_path / "catalog.db") as connection:
+        connection.executescript(
+            "DROP TABLE identifiers; UPDATE catalog SET text_rules = 1;"
+            "UPDATE alembic_version SET version_num = '0001'"
+        )
+    connection.close()
+    async with open_store(tmp_path) as store:
+        assert await store.state() == state
+        assert [hit.is_exact_identifier for hit in await hits(store, "tn2110", Rules())] == [True]
 
 
 async def test_a_commit_is_flushed_and_readers_cannot_write(tmp_path: Path) -> None:

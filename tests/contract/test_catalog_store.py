@@ -2,17 +2,21 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
 from services.catalog.changes import Change, ChangeKind, Outcome
-from services.catalog.stores import MAX_PAGE_BYTES, MAX_PAGE_CHANGES, Store
-from services.catalog.text import query_terms
+from services.catalog.products import Product
+from services.catalog.stores import MAX_PAGE_BYTES, MAX_PAGE_CHANGES, Store, TextHit
+from services.catalog.text import Rules, TextQuery, parsed, vocabulary_words
+from services.common import filters
 from tests.catalog_support import open_store, product
 
 NOW_US = 1_700_000_000_000_000
+RULES = Rules()
 
 
 @pytest.fixture
@@ -31,11 +35,20 @@ async def all_changes(store: Store, after: int = 0) -> list[Change]:
         after = changes[-1].revision
 
 
-async def found(store: Store, query: str, category: str = "", limit: int = 10) -> list[str]:
-    hits = (await store.search_text(query_terms(query), category, limit)).hits
-    assert all(score > 0 for _, score in hits)
-    assert [score for _, score in hits] == sorted((score for _, score in hits), reverse=True)
-    return [product_id for product_id, _ in hits]
+async def hits_of(store: Store, query: str, passing: str = "", limit: int = 10) -> list[TextHit]:
+    found = await store.search_text(parsed(query, RULES), filters.parse(passing), limit)
+    scores = [hit.score for hit in found.hits]
+    assert all(score > 0 for score in scores)
+    assert scores == sorted(scores, reverse=True)
+    return found.hits
+
+
+async def found(store: Store, query: str, passing: str = "", limit: int = 10) -> list[str]:
+    return [hit.product_id for hit in await hits_of(store, query, passing, limit)]
+
+
+async def named(store: Store, query: str) -> list[str]:
+    return [hit.product_id for hit in await hits_of(store, query) if hit.is_exact_identifier]
 
 
 async def test_a_new_catalog_is_at_revision_zero(store: Store) -> None:
@@ -202,7 +215,8 @@ async def test_a_category_holds_those_below_it_and_no_namesakes(store: Store) ->
     ]:
         page = await store.page("", category, 100)
         assert "".join(s.product.id for s in page.products) == expected
-        assert sorted(await found(store, "lámpara", category)) == list(expected)
+        passing = f'category = "{category}"' if category else ""
+        assert sorted(await found(store, "lámpara", passing)) == list(expected)
     counts = await store.category_counts()
     assert counts.counts == dict.fromkeys(paths.values(), 1)
     assert counts.revision == len(paths)
@@ -269,6 +283,134 @@ async def test_model_numbers_are_found_however_they_are_written(store: Store) ->
     assert await found(store, "006r90321") == ["c"]
 
 
+async def test_what_bears_an_identifier_comes_first_however_it_is_written(store: Store) -> None:
+    await store.upsert(
+        [
+            product("a", name="Toner for HL, TN-2110", attributes={"ean": 4977766654142.0}),
+            product("b", name="TN 2110 toner, tn 2110 toner", brand="tn", category="2110"),
+            product("ELEC/CABLE 3M", name="Cable"),
+            product("d", name="Cable", attributes={"part_number": "WH1000-XM4, WH1000XM5"}),
+            product("e", name="Cable", attributes={"colour": "WH1000XM4"}),
+        ],
+        NOW_US,
+    )
+    for query in ("TN-2110", "tn2110", "toner TN 2110", "4977766654142", "04977766654142"):
+        assert await named(store, query) == ["a"], query
+        assert (await found(store, query))[0] == "a"
+    assert await named(store, "elec/cable 3m") == ["ELEC/CABLE 3M"]
+    assert await named(store, "wh 1000xm5") == ["d"]
+    assert await named(store, "toner") == []
+    assert (await found(store, "cable WH1000XM4"))[0] == "d"
+
+
+async def test_an_identifier_of_many_products_is_none(store: Store) -> None:
+    many = [product(f"p{i}", name=f"Rtx2060 {i}") for i in range(20)]
+    await store.upsert(many, NOW_US)
+    assert len(await named(store, "rtx2060")) == 10
+    await store.upsert([product("one more", name="RTX2060", category="A")], NOW_US)
+    assert await named(store, "rtx2060") == []
+    only = await store.search_text(parsed("rtx2060", RULES), filters.parse('category="A"'), 10)
+    assert [(hit.product_id, hit.is_exact_identifier) for hit in only.hits] == [("one more", False)]
+
+
+async def test_identifiers_follow_their_product_and_the_filter(store: Store) -> None:
+    await store.upsert([product("a", name="TN2110", brand="B"), product("b")], NOW_US)
+    assert await hits_of(store, "tn2110", 'brand = "C"') == []
+    assert [hit.is_exact_identifier for hit in await hits_of(store, "tn2110", 'brand = "B"')] == [
+        True
+    ]
+    await store.upsert([product("a", name="TN2220", brand="B")], NOW_US)
+    assert await named(store, "tn2110") == []
+    assert await named(store, "TN-2220") == ["a"]
+    await store.upsert([product("a", name="TN2220", active=False)], NOW_US)
+    assert await named(store, "tn2220") == []
+    await store.upsert([product("a", name="TN2220")], NOW_US)
+    await store.delete("a")
+    assert await named(store, "tn2220") == []
+
+
+async def test_a_quantity_is_found_however_it_is_written_and_only_as_a_whole(store: Store) -> None:
+    await store.upsert(
+        [
+            product("joined", name="Memory 8GB"),
+            product("apart", name="Memory 8 GB"),
+            product("far", name="Memory GB, 8 pieces"),
+        ],
+        NOW_US,
+    )
+    for query in ("8GB", "8 gb", "8-GB", "8 gigabytes"):
+        assert sorted(await found(store, query)) == ["apart", "joined"], query
+
+
+async def test_a_phrase_is_required_as_adjacent_words(store: Store) -> None:
+    await store.upsert(
+        [
+            product("a", name="Red apple watch"),
+            product("b", name="Watch of apple"),
+            product("c", name="Watch", description="Apple watches are others"),
+            product("d", name="TN2110", attributes={"note": "an apple watch"}),
+            product("e", name="TN2110"),
+        ],
+        NOW_US,
+    )
+    for query in ('"apple watch"', "“Apple Watch”", "«apple watches»"):
+        assert sorted(await found(store, query)) == ["a", "c", "d"], query
+    assert (await found(store, '"apple watch" red'))[0] == "a"
+    assert len(await found(store, '"apple watch" red')) == 3
+    assert (await found(store, 'tn2110 "apple watch"'))[0] == "d"
+    assert await named(store, 'tn2110 "apple watch"') == ["d"]
+
+
+async def test_indexed_words_are_those_that_an_active_product_holds(store: Store) -> None:
+    await store.upsert(
+        [
+            product("a", name="Silla", description="comoda"),
+            product("b", name="Mesa", active=False),
+        ],
+        NOW_US,
+    )
+    assert await store.indexed(["silla", "comoda", "mesa", "otra"]) == {"silla", "comoda"}
+    assert await store.indexed([]) == set()
+
+
+def recount(products: Iterable[Product]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for each in products:
+        if each.active:
+            counts.update(vocabulary_words(each.name, each.brand, each.category))
+    return counts
+
+
+async def test_the_vocabulary_equals_a_recount_after_any_writes(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    words = ["Silla", "mesa", "SILLA", "cámara", "wi-fi", "8 GB", "x", "roja"]
+    held: dict[str, Product] = {}
+    async with open_store(tmp_path) as store:
+        for _ in range(120):
+            ids = chance.sample("abcdefgh", chance.randint(1, 4))
+            if chance.random() < 0.3:
+                held.pop(ids[0], None)
+                await store.delete(ids[0])
+            else:
+                batch = [
+                    product(
+                        product_id,
+                        name=" ".join(chance.choices(words, k=2)),
+                        brand=chance.choice(words),
+                        category=chance.choice(words),
+                        active=chance.random() < 0.8,
+                        stock=chance.randint(0, 1),
+                    )
+                    for product_id in ids
+                ]
+                held |= {each.id: each for each in batch}
+                await store.upsert(batch, NOW_US)
+            expected = recount(held.values())
+            assert {word: store.vocabulary.count(word) for word in store.vocabulary} == expected
+    async with open_store(tmp_path) as again:
+        assert {word: again.vocabulary.count(word) for word in again.vocabulary} == expected
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -307,9 +449,9 @@ async def test_words_of_any_script_are_found(store: Store, query: str) -> None:
 
 async def test_a_query_of_no_words_finds_nothing_and_says_the_revision(store: Store) -> None:
     await store.upsert([product()], NOW_US)
-    hits = await store.search_text([], "", 10)
+    hits = await store.search_text(TextQuery(), None, 10)
     assert (hits.hits, hits.revision) == ([], 1)
-    hits = await store.search_text(query_terms("nada"), "", 10)
+    hits = await store.search_text(parsed("nada", RULES), None, 10)
     assert (hits.hits, hits.revision) == ([], 1)
 
 

@@ -42,11 +42,54 @@ async def test_active_products_are_found_the_best_first(stubs: Stubs) -> None:
     assert found.revision == 4
 
 
-async def test_a_search_stays_in_its_category(stubs: Stubs) -> None:
-    found = await search(stubs, "auriculares", category="Audio")
+async def test_only_what_passes_the_filter_is_found(stubs: Stubs) -> None:
+    found = await search(stubs, "auriculares", filter='category = "Audio"')
     assert {hit.product_id for hit in found.hits} == {"a", "b"}
-    found = await search(stubs, "auriculares", category="Audio>Auriculares")
+    found = await search(
+        stubs, "auriculares", filter='category = "Audio" AND NOT brand = "Sonavel"'
+    )
+    assert [hit.product_id for hit in found.hits] == ["b"]
+
+
+async def test_a_misspelt_query_is_corrected_and_says_so(stubs: Stubs) -> None:
+    found = await search(stubs, "aurriculares Sonavle")
+    assert found.corrected_query == "auriculares sonavel"
+    assert found.hits[0].product_id == "a"
+    assert (await search(stubs, "auriculares")).corrected_query == ""
+
+
+async def test_a_literal_query_is_taken_as_it_is(stubs: Stubs) -> None:
+    for query in ("aurriculares", "auricul"):
+        found = await search(stubs, query, literal=True)
+        assert (list(found.hits), found.corrected_query) == ([], "")
+        assert (await search(stubs, query)).hits
+
+
+async def test_the_last_word_may_be_the_beginning_of_others(stubs: Stubs) -> None:
+    found = await search(stubs, "sonavel auri")
+    assert found.hits[0].product_id == "a"
+    assert found.corrected_query == ""
+
+
+async def test_a_correction_that_finds_nothing_is_none(stubs: Stubs) -> None:
+    found = await search(stubs, "aurriculares", filter='brand = "other"')
+    assert (list(found.hits), found.corrected_query) == ([], "")
+
+
+async def test_a_bold_guess_must_go_with_the_other_words(stubs: Stubs) -> None:
+    assert (await search(stubs, "fnmda auriculares")).corrected_query == "funda auriculares"
+    assert (await search(stubs, "fnmda sonavel")).corrected_query == ""
+    assert (await search(stubs, "sonavel fnmda")).hits[0].product_id == "a"
+
+
+async def test_an_identifier_and_a_phrase_are_marked(stubs: Stubs) -> None:
+    found = await search(stubs, "B")
+    assert [(hit.product_id, hit.is_exact_identifier) for hit in found.hits] == [("b", True)]
+    assert not found.requires_words
+    found = await search(stubs, '"auriculares sonavel"')
+    assert found.requires_words
     assert [hit.product_id for hit in found.hits] == ["a"]
+    assert (await search(stubs, '"auriculares rojos"')).requires_words
 
 
 async def test_a_limit_keeps_the_best(stubs: Stubs) -> None:
@@ -69,8 +112,8 @@ async def test_a_query_that_says_nothing_finds_nothing(stubs: Stubs, query: str)
         (pb.SearchTextRequest(query="x", limit=0), "limit"),
         (pb.SearchTextRequest(query="x", limit=1_001), "limit"),
         (pb.SearchTextRequest(query="x", limit=-1), "limit"),
-        (pb.SearchTextRequest(query="x", limit=1, category="> A"), "category"),
-        (pb.SearchTextRequest(query="x", limit=1, category="x" * 501), "category"),
+        (pb.SearchTextRequest(query="x", limit=1, filter="price <"), "filter"),
+        (pb.SearchTextRequest(query="x", limit=1, filter="x" * 2_001), "filter"),
     ],
 )
 async def test_a_search_beyond_its_limits_is_refused(

@@ -16,7 +16,7 @@ from vitrina.search.v1 import search_pb2
 
 HOSTILE = "\x1b]0;owned\x07 [red]Lamp[/red]"
 REJECTS = ["p.csv.rejects", "r", "stdin.rejects"]
-SUBCOMMANDS = ["up", "import", "search", "similar", "get", "delete", "status"]
+SUBCOMMANDS = ["up", "import", "search", "similar", "get", "delete", "status", "eval"]
 
 
 @dataclass

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.catalog.settings import CatalogSettings
+from services.catalog.text import Language
 
 
 def test_the_database_is_in_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,7 +15,7 @@ def test_the_database_is_in_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> 
     settings = CatalogSettings()
     assert settings.database_path == Path("/somewhere/catalog/catalog.db")
     assert settings.listen == "127.0.0.1:50053"
-    assert settings.text_weights == (10, 4, 3, 2, 1)
+    assert settings.text_weights == (12, 4, 3, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,16 @@ def test_weights_that_make_no_sense_are_refused(
     monkeypatch: pytest.MonkeyPatch, weights: str
 ) -> None:
     monkeypatch.setenv("VITRINA_TEXT_WEIGHTS", weights)
+    with pytest.raises(ValidationError):
+        CatalogSettings()
+
+
+def test_the_language_of_the_texts_is_one_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VITRINA_LANGUAGE", raising=False)
+    assert CatalogSettings().language is Language.MIXED
+    monkeypatch.setenv("VITRINA_LANGUAGE", "es")
+    assert CatalogSettings().language is Language.SPANISH
+    monkeypatch.setenv("VITRINA_LANGUAGE", "de")
     with pytest.raises(ValidationError):
         CatalogSettings()
 

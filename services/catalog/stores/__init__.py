@@ -1,12 +1,13 @@
 """Where products live: what every store does, whatever its technology."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from services.catalog.changes import Change, Upserted
 from services.catalog.products import Product, StoredProduct
-from services.catalog.text import Term
+from services.catalog.text import TextQuery, Vocabulary
+from services.common.filters import Node
 
 # A page must fit in one message of 16 MiB. A single product may fill almost all of it.
 MAX_PAGE_BYTES = 8 * 1024 * 1024
@@ -73,11 +74,22 @@ class ChangePage:
 
 
 @dataclass(frozen=True, slots=True)
-class TextHits:
-    """Product ids with their scores, the best first, and the revision they reflect."""
+class TextHit:
+    """A product with its BM25, above zero, and whether the query names it by an identifier."""
 
-    hits: list[tuple[str, float]]
+    product_id: str
+    score: float
+    is_exact_identifier: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextHits:
+    """Hits, the best first, and the revision they reflect."""
+
+    hits: list[TextHit]
     revision: int
+    # Some product holds all terms of the query.
+    holds_all: bool = False
 
 
 class Store(Protocol):
@@ -121,9 +133,23 @@ class Store(Protocol):
         """Return up to MAX_PAGE_CHANGES changes after a revision, bound as `page` is."""
         ...
 
-    async def search_text(self, terms: Sequence[Term], category: str, limit: int) -> TextHits:
-        """Return active products that hold a term; those that hold all come first.
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words of the names, brands and categories of active products, not to be changed.
 
-        Scores are above zero and never rise from one hit to the next.
+        It is that of the newest write that has returned.
+        """
+        ...
+
+    async def indexed(self, words: Collection[str]) -> set[str]:
+        """Return those of the folded words that an active product holds anywhere."""
+        ...
+
+    async def search_text(self, query: TextQuery, passing: Node | None, limit: int) -> TextHits:
+        """Return active products that pass the filter and hold every phrase of the query.
+
+        First those that bear an identifier of the query, if they are no more than
+        MAX_PRODUCTS_OF_IDENTIFIER; then those that hold all terms, then those that
+        hold some. Scores are above zero and never rise from one hit to the next.
         """
         ...

@@ -1,14 +1,14 @@
 """Products in one SQLite file, with their words in FTS5."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.catalog import text
 from services.catalog.changes import Change, ChangeKind, Outcome, UpsertPlan, plan_upserts
 from services.catalog.migrations import migrate
 from services.catalog.pacing import paced
@@ -22,13 +22,24 @@ from services.catalog.stores import (
     Deletion,
     ProductPage,
     Products,
+    TextHit,
     TextHits,
     Upserts,
+    filtering,
+    ranking,
     statements,
+    wording,
 )
 from services.catalog.stores.database import Database
 from services.catalog.stores.tables import product_of, row_of
-from services.catalog.text import Term
+from services.catalog.text import (
+    MAX_PRODUCTS_OF_IDENTIFIER,
+    Rules,
+    TextQuery,
+    Vocabulary,
+    vocabulary_words,
+)
+from services.common.filters import Node
 from services.common.telemetry import get_logger
 
 log = get_logger()
@@ -47,9 +58,12 @@ class SqliteStore:
         text_weights: Sequence[float],
         readers: int,
         on_commit: Callable[[int], None],
+        text_rules: Rules | None = None,
     ) -> None:
         self._database = Database(path, readers=readers)
         self._bm25 = f"bm25({', '.join(f'{weight:g}' for weight in text_weights)})"
+        self._text_rules = text_rules or Rules()
+        self._vocabulary = Vocabulary()
         self._on_commit = on_commit
         self._exit = AsyncExitStack()
 
@@ -57,7 +71,10 @@ class SqliteStore:
         async with AsyncExitStack() as opening:
             await opening.enter_async_context(self._database)
             await self._database.write_sync(migrate)
-            await self._database.write(self._index_by_new_rules)
+            await self._database.write(
+                lambda connection: wording.index_by_rules(connection, self._text_rules)
+            )
+            await self._learn_vocabulary()
             state = await self.state()
             self._on_commit(state.revision)
             log.info("store opened", revision=state.revision, products=state.product_count)
@@ -118,73 +135,125 @@ class SqliteStore:
             )
         return ChangePage(changes, head_revision, catalog_id)
 
-    async def search_text(self, terms: Sequence[Term], category: str, limit: int) -> TextHits:
-        """Return active products that hold a term; those that hold all come first."""
-        if not terms:
-            return TextHits([], (await self.state()).revision)
-        with_all = await self._matching(_all_of(terms), category, limit)
-        if len(with_all.hits) == limit or (len(terms) == 1 and not terms[0].parts):
-            return with_all
-        with_any = await self._matching(_any_of(terms), category, limit)
-        return TextHits(_joined(with_all.hits, with_any.hits)[:limit], with_all.revision)
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words of the names, brands and categories of active products."""
+        return self._vocabulary
 
-    async def _matching(self, match: str, category: str, limit: int) -> TextHits:
-        parameters: dict[str, Any] = {"match": match, "weights": self._bm25, "limit": limit}
-        statement = statements.SEARCH
-        if category:
-            parameters |= statements.subtree(category)
-            statement = statements.SEARCH_IN_CATEGORY
-        rows = await self._database.rows(statement, parameters)
-        return TextHits(
-            [(product_id, score) for _, product_id, score in rows if product_id is not None],
-            rows[0].revision,
-        )
+    async def indexed(self, words: Collection[str]) -> set[str]:
+        """Return those of the folded words that an active product holds anywhere."""
+        asked = {"asked": json.dumps(list(words))}
+        return {word for (word,) in await self._database.rows(statements.INDEXED_WORDS, asked)}
+
+    async def search_text(self, query: TextQuery, passing: Node | None, limit: int) -> TextHits:
+        """Return active products that pass, the best first."""
+        if query.is_empty:
+            return TextHits([], (await self.state()).revision)
+        condition, values = ("", {}) if passing is None else filtering.condition(passing)
+        named = await self._named(query, condition, values) if query.identifiers else []
+        statement = statements.search(condition)
+
+        async def matching(match: str) -> TextHits:
+            parameters = {"match": match, "weights": self._bm25, "limit": limit, **values}
+            rows = await self._database.rows(statement, parameters)
+            hits = [TextHit(row.id, row.score) for row in rows if row.id is not None]
+            return TextHits(hits, rows[0].revision)
+
+        return await ranking.ranked(query, named, matching, limit)
+
+    async def _named(
+        self, query: TextQuery, condition: str, values: Mapping[str, object]
+    ) -> list[str]:
+        parameters = {
+            "identifiers": json.dumps(query.identifiers),
+            "common": MAX_PRODUCTS_OF_IDENTIFIER + 1,
+            "phrases": ranking.all_phrases(query),
+            **values,
+        }
+        statement = statements.named(condition, has_phrases=bool(query.phrases))
+        return [row.id for row in await self._database.rows(statement, parameters)]
 
     async def upsert(self, products: Sequence[Product], now_us: int) -> Upserts:
         """Apply `plan_upserts`."""
+        words_changed: Counter[str] = Counter()
 
         async def transaction(connection: AsyncConnection) -> Upserts:
             keys, stored, revision = await _stored(connection, [product.id for product in products])
             plan = plan_upserts(products, stored, revision, now_us)
             if plan.changes:
-                await _apply(connection, plan, keys, stored)
+                await self._apply(connection, plan, keys, stored, words_changed)
             return Upserts(plan.results, plan.revision)
 
-        return await self._database.write(transaction, lambda done: self._on_commit(done.revision))
+        return await self._database.write(
+            transaction, lambda done: self._committed(done.revision, words_changed)
+        )
 
     async def delete(self, product_id: str) -> Deletion:
         """Remove a product if it is there."""
+        words_changed: Counter[str] = Counter()
 
         async def transaction(connection: AsyncConnection) -> Deletion:
             keys, stored, revision = await _stored(connection, [product_id])
             if not stored:
                 return Deletion(was_there=False, revision=revision)
-            category = stored[product_id].product.category
-            change = Change(revision + 1, ChangeKind.DELETE, product_id, category, None)
+            gone = stored[product_id].product
+            words_changed.subtract(_vocabulary_words(gone))
+            change = Change(revision + 1, ChangeKind.DELETE, product_id, gone.category, None)
             key = {"product_key": keys[product_id]}
-            await connection.execute(statements.DELETE_WORDS, key)
+            await wording.remove(connection, [key])
             await connection.execute(statements.DELETE_PRODUCT, key)
             await _advance(connection, [change], more_products=-1)
             return Deletion(was_there=True, revision=change.revision)
 
-        return await self._database.write(transaction, lambda done: self._on_commit(done.revision))
+        return await self._database.write(
+            transaction, lambda done: self._committed(done.revision, words_changed)
+        )
 
-    async def _index_by_new_rules(self, connection: AsyncConnection) -> None:
-        """Index all words anew if another version of the rules made them."""
-        state = (await connection.execute(statements.STATE)).one()
-        if state.text_rules == text.RULES_VERSION:
-            return
-        log.info("indexing words by new rules", products=state.product_count)
-        await connection.execute(statements.DELETE_ALL_WORDS)
+    def _committed(self, revision: int, words_changed: Mapping[str, int]) -> None:
+        self._vocabulary.change(words_changed)
+        self._on_commit(revision)
+
+    async def _learn_vocabulary(self) -> None:
         after_key = 0
         while True:
             page = {"after_key": after_key}
-            rows = (await connection.execute(statements.ACTIVE_PRODUCTS_AFTER_KEY, page)).all()
+            rows = await self._database.rows(statements.VOCABULARY_AFTER_KEY, page)
             if not rows:
-                break
-            await _insert_words(connection, [product_of(row).product for row in rows])
+                return
+            counts: Counter[str] = Counter()
+            async for row in paced(rows):
+                counts.update(vocabulary_words(row.name, row.brand, row.category))
+            self._vocabulary.change(counts)
             after_key = rows[-1].key
-        await connection.execute(statements.SET_TEXT_RULES, {"rules": text.RULES_VERSION})
+
+    async def _apply(
+        self,
+        connection: AsyncConnection,
+        plan: UpsertPlan,
+        keys: Mapping[str, int],
+        before: Mapping[str, StoredProduct],
+        words_changed: Counter[str],
+    ) -> None:
+        changed = [result for result in plan.results if result.outcome is not Outcome.UNCHANGED]
+        await connection.execute(
+            statements.UPSERT_PRODUCT, [row_of(result.stored) for result in changed]
+        )
+        # Most changes are of price and stock, and leave the words alone.
+        reworded = [
+            result.stored.product
+            for result in changed
+            if result.outcome is Outcome.CREATED
+            or _worded(result.stored.product) != _worded(before[result.stored.product.id].product)
+        ]
+        stale = [{"product_key": keys[product.id]} for product in reworded if product.id in keys]
+        await wording.remove(connection, stale)
+        await wording.insert(connection, self._text_rules, reworded)
+        async for product in paced(reworded):
+            words_changed.update(_vocabulary_words(product))
+            if product.id in before:
+                words_changed.subtract(_vocabulary_words(before[product.id].product))
+        created = sum(result.outcome is Outcome.CREATED for result in changed)
+        await _advance(connection, plan.changes, more_products=created)
 
 
 async def _stored(
@@ -197,44 +266,16 @@ async def _stored(
     return keys, {row.id: product_of(row) for row in there}, rows[0].revision
 
 
-async def _apply(
-    connection: AsyncConnection,
-    plan: UpsertPlan,
-    keys: Mapping[str, int],
-    before: Mapping[str, StoredProduct],
-) -> None:
-    changed = [result for result in plan.results if result.outcome is not Outcome.UNCHANGED]
-    await connection.execute(
-        statements.UPSERT_PRODUCT, [row_of(result.stored) for result in changed]
-    )
-    # Most changes are of price and stock, and leave the words alone.
-    reworded = [
-        result.stored.product
-        for result in changed
-        if result.outcome is Outcome.CREATED
-        or _worded(result.stored.product) != _worded(before[result.stored.product.id].product)
-    ]
-    stale = [{"product_key": keys[product.id]} for product in reworded if product.id in keys]
-    if stale:
-        await connection.execute(statements.DELETE_WORDS, stale)
-    await _insert_words(connection, [product for product in reworded if product.active])
-    created = sum(result.outcome is Outcome.CREATED for result in changed)
-    await _advance(connection, plan.changes, more_products=created)
-
-
 def _worded(product: Product) -> tuple[object, ...]:
     """Return all that `words_of` reads, and whether the words are to be found."""
     texts = (product.name, product.brand, product.category, product.description)
     return (*texts, product.attributes, product.active)
 
 
-async def _insert_words(connection: AsyncConnection, products: Sequence[Product]) -> None:
-    rows = [
-        {"product_id": product.id, **text.words_of(product)._asdict()}
-        async for product in paced(products)
-    ]
-    if rows:
-        await connection.execute(statements.INSERT_WORDS, rows)
+def _vocabulary_words(product: Product) -> set[str]:
+    if not product.active:
+        return set()
+    return vocabulary_words(product.name, product.brand, product.category)
 
 
 async def _advance(
@@ -258,33 +299,3 @@ async def _advance(
         statements.ADVANCE,
         {"new_revision": changes[-1].revision, "more_products": more_products},
     )
-
-
-def _all_of(terms: Sequence[Term]) -> str:
-    """Return the FTS5 query for products that hold every term."""
-    return " AND ".join(
-        f'("{term.word}" OR ({_quoted(term.parts, " AND ")}))' if term.parts else f'"{term.word}"'
-        for term in terms
-    )
-
-
-def _any_of(terms: Sequence[Term]) -> str:
-    """Return the FTS5 query for products that hold any word of the terms."""
-    return _quoted([word for term in terms for word in (term.word, *term.parts)], " OR ")
-
-
-def _quoted(words: Sequence[str], operator: str) -> str:
-    # Words are letters and digits only, so quotes keep every syntax of FTS5 out.
-    return operator.join(f'"{word}"' for word in dict.fromkeys(words))
-
-
-def _joined(
-    with_all: list[tuple[str, float]], with_any: list[tuple[str, float]]
-) -> list[tuple[str, float]]:
-    """Return the products with all terms, then the others, scaled not to score above them."""
-    known = {product_id for product_id, _ in with_all}
-    others = [hit for hit in with_any if hit[0] not in known]
-    if not with_all or not others:
-        return with_all + others
-    scale = min(1.0, with_all[-1][1] / others[0][1])
-    return with_all + [(product_id, score * scale) for product_id, score in others]

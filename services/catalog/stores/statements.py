@@ -5,6 +5,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     Subquery,
+    TextClause,
     and_,
     bindparam,
     column,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-from services.catalog.stores.tables import PRODUCT_COLUMNS, catalog, changes, products
+from services.catalog.stores.tables import PRODUCT_COLUMNS, catalog, changes, identifiers, products
 from services.catalog.text import ProductWords
 
 # FTS5: one row for each active product, its rowid is the product's key.
@@ -151,16 +152,53 @@ LEFT JOIN (
 LEFT JOIN products USING (key)
 ORDER BY hits.rank
 """
-SEARCH = text(_SEARCH.format(condition=""))
+_SEARCH_ALL = text(_SEARCH.format(condition=""))
 # Asked for each hit in order of rank, until there are enough: most hits are never looked at.
-SEARCH_IN_CATEGORY = text(
-    _SEARCH.format(
-        condition="""AND EXISTS (
-            SELECT 1 FROM products WHERE products.key = words.rowid AND (
-                category = :category OR (category >= :below AND category < :beyond)
-            )
-        )"""
-    )
+_PASSES = "AND EXISTS (SELECT 1 FROM products WHERE products.key = words.rowid AND ({condition}))"
+
+
+def search(passing: str) -> TextClause:
+    """Select active products that match :match, those alone that pass a condition if any."""
+    if not passing:
+        return _SEARCH_ALL
+    return text(_SEARCH.format(condition=_PASSES.format(condition=passing)))
+
+
+# An identifier that :common products have, or more, is none.
+_NAMED = """
+SELECT DISTINCT products.id
+FROM (
+    SELECT value AS identifier FROM json_each(:identifiers) AS asked
+    WHERE (
+        SELECT count(*) FROM (
+            SELECT 1 FROM identifiers WHERE identifier = asked.value LIMIT :common
+        )
+    ) < :common
+    LIMIT -1
+) AS asked
+CROSS JOIN identifiers USING (identifier)
+CROSS JOIN products ON products.key = identifiers.product_key
+WHERE true {conditions}
+ORDER BY products.id
+"""
+_HOLDS_PHRASES = "AND products.key IN (SELECT rowid FROM words WHERE words MATCH :phrases)"
+
+
+def named(passing: str, *, has_phrases: bool) -> TextClause:
+    """Select the ids of products by a JSON array of identifiers.
+
+    Those alone that pass a condition if any, and match :phrases if there are.
+    """
+    passes = f"AND ({passing})" if passing else ""
+    return text(_NAMED.format(conditions=passes + (_HOLDS_PHRASES if has_phrases else "")))
+
+
+# The words are those of a JSON array; each is looked up by itself.
+INDEXED_WORDS = text(
+    """
+    SELECT asked.value FROM json_each(:asked) AS asked
+    WHERE EXISTS (SELECT 1 FROM words WHERE words MATCH '"' || asked.value || '"')
+    """
 )
 
 _UPSERT = sqlite.insert(products)
@@ -185,10 +223,26 @@ INSERT_WORDS = insert(words).values(
     | {name: bindparam(name) for name in ProductWords._fields}
 )
 DELETE_ALL_WORDS = delete(words)
+DELETE_IDENTIFIERS = delete(identifiers).where(
+    identifiers.c.product_key == bindparam("product_key")
+)
+INSERT_IDENTIFIERS = text(
+    """
+    INSERT INTO identifiers (identifier, product_key)
+    SELECT value, (SELECT key FROM products WHERE id = :product_id) FROM json_each(:identifiers)
+    """
+)
+DELETE_ALL_IDENTIFIERS = delete(identifiers)
 ACTIVE_PRODUCTS_AFTER_KEY = (
     select(products.c.key, *PRODUCT_COLUMNS)
     .where(products.c.active, products.c.key > bindparam("after_key"))
     .order_by(products.c.key)
     .limit(500)
+)
+VOCABULARY_AFTER_KEY = (
+    select(products.c.key, products.c.name, products.c.brand, products.c.category)
+    .where(products.c.active, products.c.key > bindparam("after_key"))
+    .order_by(products.c.key)
+    .limit(2_000)
 )
 SET_TEXT_RULES = update(catalog).values(text_rules=bindparam("rules"))

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from services.catalog.products import PRICE_DECIMALS, Attributes, Product, StoredProduct
 
-_PRICE_SCALE = 10**PRICE_DECIMALS
+PRICE_SCALE = 10**PRICE_DECIMALS
 
 
 class ExactPrice(TypeDecorator[Decimal]):
@@ -31,7 +31,7 @@ class ExactPrice(TypeDecorator[Decimal]):
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
         """Return the units."""
-        return None if value is None else int(value * _PRICE_SCALE)
+        return None if value is None else int(value * PRICE_SCALE)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
         """Return the decimal."""
@@ -48,7 +48,7 @@ catalog = Table(
     Column("catalog_id", Text, primary_key=True),
     Column("revision", BigInteger, nullable=False),
     Column("product_count", BigInteger, nullable=False),
-    Column("text_rules", Integer, nullable=False),
+    Column("text_rules", Text, nullable=False),
 )
 
 # Short columns come first: those that filter are then read without the long texts.
@@ -75,6 +75,16 @@ products = Table(
     CheckConstraint("price >= 0", name="price_is_not_negative"),
     CheckConstraint("stock >= 0", name="stock_is_not_negative"),
     Index("products_by_category", "category", "id"),
+)
+
+# What products are named by, as text.identifiers has it; only those that are active.
+identifiers = Table(
+    "identifiers",
+    metadata,
+    Column("identifier", Text, primary_key=True),
+    Column("product_key", Integer, primary_key=True),
+    Index("identifiers_by_product", "product_key"),
+    sqlite_with_rowid=False,
 )
 
 # Append-only.

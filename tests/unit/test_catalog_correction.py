@@ -1,0 +1,156 @@
+"""Spelling: corrected by the catalog's own words, and only where none of them is meant."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rapidfuzz.distance import OSA
+
+from services.catalog.text import Correction, Rules, Vocabulary, corrected, spelt_words
+
+RULES = Rules()
+
+COUNTS = {
+    "laptop": 800,
+    "lap": 4,
+    "top": 6,
+    "play": 5,
+    "station": 7,
+    "playstation": 300,
+    "power": 90,
+    "bank": 60,
+    "powerbank": 20,
+    "auriculares": 40,
+    "auricular": 9,
+    "inalambricos": 30,
+    "monitor": 50,
+    "monitors": 2,
+    "dell": 70,
+    "ball": 80,
+    "keyboard": 30,
+    "camara": 20,
+}
+
+
+def vocabulary_of(counts: dict[str, int]) -> Vocabulary:
+    vocabulary = Vocabulary()
+    vocabulary.change(counts)
+    return vocabulary
+
+
+VOCABULARY = vocabulary_of(COUNTS)
+
+
+def correction(query: str) -> Correction:
+    words = spelt_words(query, RULES)
+    unknown = {word.folded for word in words} - set(VOCABULARY)
+    return corrected(query, words, unknown, VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("query", "meant"),
+    [
+        ("lapto dell", "laptop dell"),
+        ("latpop dell", "laptop dell"),
+        ("  Lapto,  DELL ", "  laptop,  DELL "),
+        ("monitro dell", "monitor dell"),
+        ("keybord de dell", "keyboard de dell"),
+        ("auricularez dell", "auriculares dell"),
+        ("aurikulares inalanbricos", "auriculares inalambricos"),
+        ("auricularesinalambricos", "auriculares inalambricos"),
+        ("laptopp", "laptop"),
+        ("lapp topp", "lap top"),
+        ("playstatoin 4", "playstation 4"),
+    ],
+)
+def test_a_misspelt_query_becomes_what_was_meant(query: str, meant: str) -> None:
+    assert correction(query).query == meant
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "laptop dell",
+        "cámara",
+        "CÁMARA dell",
+        "tn2l10 dell",
+        "zzzzzz dell",
+        "del dell",
+        "mon dell",
+        '"lapto dell" monitor',
+        "lapto-dell monitor",
+        "8 gigas",
+        "",
+        "?!",
+    ],
+)
+def test_what_is_right_or_like_nothing_stays(query: str) -> None:
+    assert correction(query).query == query
+
+
+def test_split_words_are_joined_where_one_is_unknown() -> None:
+    vocabulary = vocabulary_of({"laptop": 3, "top": 2})
+    words = spelt_words("the lap top dell", RULES)
+    found = corrected("the lap top dell", words, {"lap", "dell"}, vocabulary)
+    assert found.query == "the laptop dell"
+
+
+def test_known_words_whose_join_is_much_commoner_are_searched_both_ways() -> None:
+    found = correction("play station dell")
+    assert found.query == "play station dell"
+    assert found.joins == (("play", "station", "playstation"),)
+    assert correction("power bank").joins == ()
+
+
+def test_an_unknown_last_word_is_the_beginning_of_others_the_commonest_first() -> None:
+    found = correction("dell moni")
+    assert found.query == "dell moni"
+    assert (found.unfinished, found.completions) == ("moni", ("monitor", "monitors"))
+    assert correction("moni dell").completions == ()
+    assert correction("monitor").completions == ()
+
+
+@pytest.mark.parametrize(
+    ("word", "nearest"),
+    [
+        # The nearest before the commonest, the same first letter before the commoner.
+        ("auriculare", "auricular"),
+        ("dall", "dell"),
+    ],
+)
+def test_the_likeliest_word_is_taken(word: str, nearest: str) -> None:
+    assert vocabulary_of({**COUNTS, "auricular": 90}).nearest(word, 1) == nearest
+
+
+WORDS = st.text("abc", min_size=3, max_size=6)
+CHANGES = st.lists(st.dictionaries(WORDS, st.integers(1, 3), max_size=6), max_size=8)
+
+
+@given(CHANGES, WORDS, st.integers(1, 2))
+def test_a_vocabulary_knows_what_is_left_of_it(
+    added: list[dict[str, int]], word: str, at_most: int
+) -> None:
+    vocabulary = Vocabulary()
+    left: Counter[str] = Counter()
+    for number, counts in enumerate(added):
+        vocabulary.change(counts)
+        left.update(counts)
+        if number % 2:
+            vocabulary.change({each: -count for each, count in counts.items()})
+            left.subtract(counts)
+    there = {each: count for each, count in left.items() if count}
+    assert {each: vocabulary.count(each) for each in vocabulary} == there
+    by_count = sorted(there, key=lambda each: (-there[each], each))
+    beginning = word[:3]
+    assert (
+        vocabulary.completions(beginning, 3)
+        == [each for each in by_count if each.startswith(beginning)][:3]
+    )
+    distances = {each: OSA.distance(word, each) for each in there}
+    ranks = [
+        (distance, each[0] != word[0], -there[each], each)
+        for each, distance in distances.items()
+        if distance <= at_most
+    ]
+    assert vocabulary.nearest(word, at_most) == (min(ranks)[-1] if ranks else None)
