@@ -65,8 +65,64 @@ async def test_spanish_words_and_english_questions_find_things(
     assert answer.info.revision > 0
 
 
+async def test_a_filter_means_the_same_three_ways(sample_stack: Stack) -> None:
+    condition = 'category = "Electrónica" AND price < 100 AND attributes.inalambrico = true'
+    request = pb.SearchRequest(query="auriculares", filter=condition, page_size=50)
+    by_grpc = await sample_stack.search.Search(request)
+    async with httpx.AsyncClient(base_url=sample_stack.http) as client:
+        response = await client.get(
+            "/v1/products:search",
+            params={"query": "auriculares", "filter": condition, "page_size": 50},
+        )
+    code, out, _ = await sample_stack.cli(
+        "search", "auriculares", "--filter", condition, "--limit", "50", "--json"
+    )
+    assert code == 0
+    products = [result.product for result in by_grpc.results]
+    assert len(products) >= 2
+    for product in products:
+        assert product.category.startswith("Electrónica")
+        assert float(product.price) < 100
+        assert product.attributes["inalambrico"].bool_value
+    for answer in (response.json(), json.loads(out)):
+        got = [result["product"]["id"] for result in answer["results"]]
+        assert got == [product.id for product in products]
+
+
+@pytest.mark.parametrize("mode", [pb.MODE_HYBRID, pb.MODE_LEXICAL, pb.MODE_SEMANTIC])
+async def test_every_product_that_passes_a_filter_can_be_found(
+    sample_stack: Stack, mode: pb.Mode.ValueType
+) -> None:
+    request = pb.SearchRequest(
+        query="auriculares", filter='brand = "Sonavel"', page_size=100, mode=mode
+    )
+    found = await sample_stack.search.Search(request)
+    assert found.results
+    assert {result.product.brand for result in found.results} == {"Sonavel"}
+    if mode != pb.MODE_LEXICAL:
+        assert len(found.results) == found.info.plan.passing
+
+
+async def test_misspelt_words_find_what_the_right_ones_find(sample_stack: Stack) -> None:
+    right = await sample_stack.search.Search(pb.SearchRequest(query="auriculares inalambricos"))
+    wrong = await sample_stack.search.Search(pb.SearchRequest(query="auriculraes inalambrcos"))
+    assert wrong.corrected_query == "auriculares inalambricos"
+    assert [r.product.id for r in wrong.results] == [r.product.id for r in right.results]
+    literal = await sample_stack.search.Search(
+        pb.SearchRequest(query="auriculraes inalambrcos", literal=True)
+    )
+    assert literal.corrected_query == ""
+
+
+@pytest.mark.parametrize("query", ["AUD-0012", "aud0012", "aud 0012"])
+async def test_the_shops_own_id_wins_outright(sample_stack: Stack, query: str) -> None:
+    found = await sample_stack.search.Search(pb.SearchRequest(query=query))
+    assert found.results[0].product.id == "AUD-0012"
+    assert found.results[0].explanation.is_exact_identifier
+
+
 async def test_the_answer_tells_how_it_came_about(sample_stack: Stack) -> None:
-    request = pb.SearchRequest(query="una lámpara para leer", page_size=3)
+    request = pb.SearchRequest(query="una lámpara para leer", page_size=3, mode=pb.MODE_SEMANTIC)
     first = await sample_stack.search.Search(request)
     again = await sample_stack.search.Search(request)
     assert first.info.provenance == pb.PROVENANCE_COMPUTED
