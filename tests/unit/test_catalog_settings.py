@@ -15,7 +15,7 @@ def test_the_database_is_in_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> 
     settings = CatalogSettings()
     assert settings.database_path == Path("/somewhere/catalog/catalog.db")
     assert settings.listen == "127.0.0.1:50053"
-    assert settings.text_weights == (12, 4, 3, 2, 1)
+    assert settings.text_weights == (10, 5, 5, 5, 1)
 
 
 @pytest.mark.parametrize(
