@@ -52,7 +52,7 @@ def test_another_database_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) 
 
 def test_weights_that_are_not_named_keep_their_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITRINA_TEXT_WEIGHTS", "name=8, attributes=0.5")
-    assert CatalogSettings().text_weights == (8, 4, 3, 2, 0.5)
+    assert CatalogSettings().text_weights == (8, 5, 5, 5, 0.5)
 
 
 @pytest.mark.parametrize(
