@@ -96,6 +96,7 @@ class FakeIndex:
         product_id: str,
         spaces: Sequence[str],
         *,
+        unlike: Sequence[str],
         limit: int,
         filter_text: str,
         min_revision: int,
@@ -103,7 +104,9 @@ class FakeIndex:
     ) -> Candidates:
         await self.trouble.meet(timeout_seconds)
         found = self._found(limit, spaces[0])
-        return replace(found, hits=[hit for hit in found.hits if hit[0] != product_id])
+        return replace(
+            found, hits=[hit for hit in found.hits if hit[0] not in {product_id, *unlike}]
+        )
 
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
         await self.trouble.meet(timeout_seconds)

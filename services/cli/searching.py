@@ -29,7 +29,9 @@ SIMILAR_EPILOG = """Examples
 
   vitrina similar AUD-0012 --limit 5
 
-  vitrina similar AUD-0012 --filter 'price < 100 AND stock > 0'"""
+  vitrina similar AUD-0012 --filter 'price < 100 AND stock > 0'
+
+  vitrina similar AUD-0012 --unlike AUD-0031"""
 
 
 def search(
@@ -108,18 +110,23 @@ def similar(
     limit: options.Limit = 10,
     category: options.Category = "",
     filter_text: options.Filter = "",
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option("--unlike", metavar="ID", help="A product to keep away from; up to 10 times."),
+    ] = None,
     min_revision: options.MinRevision = 0,
     as_json: options.AsJson = False,
     address: options.Address = None,
     timeout: options.Timeout = None,
 ) -> None:
-    """Find products like one product."""
+    """Find products like one product, and not like others."""
     target = options.target_of(context, address, timeout)
     request = search_pb2.SimilarRequest(
         product_id=product_id,
         page_size=limit,
         category=category,
         filter=filter_text,
+        unlike=unlike or [],
         min_revision=min_revision,
         timeout=_duration(target.timeout_seconds),
     )

@@ -4,7 +4,7 @@ import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.common import categories, filters
 from services.common.errors import InvalidArgument
@@ -13,6 +13,7 @@ MAX_QUERY_CHARACTERS = 1_000
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 10
 MAX_BUDGET_SECONDS = 60.0
+MAX_UNLIKE = 10
 # BM25 at which a lexical score is one half.
 BM25_MIDPOINT = 10.0
 
@@ -119,6 +120,8 @@ class SimilarQuery:
     min_revision: int
     budget_seconds: float
     filter: Filter = Filter()
+    # Ids of products to keep away from.
+    unlike: Sequence[str] = ()
 
 
 def parse_text(query: str) -> str:
@@ -140,6 +143,15 @@ def parse_product_id(product_id: str) -> str:
     if len(product_id) > 512:
         raise InvalidArgument("product_id", f"{len(product_id)} characters given, at most 512")
     return product_id
+
+
+def parse_unlike(product_id: str, unlike: Sequence[str]) -> Sequence[str]:
+    """Return the ids of products to keep away from, or raise InvalidArgument."""
+    if len(unlike) > MAX_UNLIKE:
+        raise InvalidArgument("unlike", f"{len(unlike)} given, at most {MAX_UNLIKE}")
+    if product_id in unlike:
+        raise InvalidArgument("unlike", "holds product_id itself")
+    return list(unlike)
 
 
 def parse_page_size(page_size: int) -> int:
@@ -184,9 +196,11 @@ def parse_budget(timeout_seconds: float | None, default_seconds: float) -> float
     return timeout_seconds
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """What made the place of one result. Ranks begin at 1; 0: not found this way."""
+class Explanation(NamedTuple):
+    """What made the place of one result. Ranks begin at 1; 0: not found this way.
+
+    A tuple, since a query makes hundreds of them.
+    """
 
     # 0 to 1, what the results are ranked by.
     score: float

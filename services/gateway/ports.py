@@ -101,12 +101,13 @@ class Index(HealthChecked, Protocol):
         product_id: str,
         spaces: Sequence[str],
         *,
+        unlike: Sequence[str],
         limit: int,
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
     ) -> Candidates:
-        """Return the products nearest to a product, without it."""
+        """Return the products nearest to a product and away from others, without these."""
 
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
         """Return all collections."""

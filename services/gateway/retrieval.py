@@ -90,6 +90,7 @@ class Retrieval:
                 found = await self._index.similar(
                     query.product_id,
                     self._ready_spaces(),
+                    unlike=query.unlike,
                     limit=query.page_size + SPARE_CANDIDATES,
                     filter_text=query.filter.text,
                     min_revision=query.min_revision,
@@ -98,14 +99,15 @@ class Retrieval:
             return self._unless_behind(found)
 
         async def by_name() -> Candidates:
+            without = {query.product_id, *query.unlike}
             with timed(timings, "hydrate"):
-                product = await self._catalog.get_products(
-                    [query.product_id], budget.share(TEXT_SHARE)
-                )
-            if not product:
-                raise NotFound("product_id: no such product", reason="PRODUCT_NOT_FOUND")
-            found = await self._by_words(product[0].name, query, budget, timings)
-            others = [hit for hit in found.hits if hit[0] != query.product_id]
+                products = await self._catalog.get_products(list(without), budget.share(TEXT_SHARE))
+            names = {product.id: product.name for product in products}
+            if missing := without - names.keys():
+                field = "product_id" if query.product_id in missing else "unlike"
+                raise NotFound(f"{field}: no such product", reason="PRODUCT_NOT_FOUND")
+            found = await self._by_words(names[query.product_id], query, budget, timings)
+            others = [hit for hit in found.hits if hit[0] not in without]
             return replace(found, hits=others)
 
         return await self._either(by_vector, by_name, Degradation.LEXICAL_ONLY)

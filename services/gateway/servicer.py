@@ -56,6 +56,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             min_revision=answers.parse_min_revision(request.min_revision),
             budget_seconds=self._budget(request),
             filter=answers.Filter.parse(request.filter, request.category),
+            unlike=answers.parse_unlike(request.product_id, request.unlike),
         )
         response = served_response(await self._searching.similar(query))
         return pb.SimilarResponse(results=response.results, info=response.info)

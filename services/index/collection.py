@@ -17,7 +17,7 @@ from services.index.graph_files import GraphFiles
 from services.index.graph_keeper import GraphKeeper
 from services.index.loading import load_rows
 from services.index.masks import attributes_of
-from services.index.model import Batch, Found, Space, Stall, Vector
+from services.index.model import Batch, Found, Space, Stall, Vector, direction
 from services.index.policy import GraphPolicy
 from services.index.rows import Rows
 from services.index.snapshot import Snapshot
@@ -143,21 +143,32 @@ class Collection:
         )
 
     async def similar(
-        self, product_id: str, limit: int, passing: Node | None, min_revision: int
+        self,
+        product_id: str,
+        unlike_ids: Sequence[str],
+        limit: int,
+        passing: Node | None,
+        min_revision: int,
     ) -> Found:
-        """Find active rows near a stored row that pass a filter, without that one."""
+        """Find active rows near a stored row, away from others, without any of these."""
         snapshot = await self._snapshot_for(passing, min_revision)
-        slot = self._rows.slot_of(product_id)
-        if slot is None:
-            raise NotFound("product_id: no such product", reason="PRODUCT_NOT_FOUND")
+        own = self._slot_of("product_id", product_id)
+        unlike = [self._slot_of("unlike", id_) for id_ in unlike_ids]
 
-        def find(own: int) -> Found:
-            query = snapshot.vector(own)
+        def find() -> Found:
+            query = direction(snapshot.vector(own), [snapshot.vector(slot) for slot in unlike])
+            without = {own, *unlike}
             return snapshot.search(
-                self._engine, self._policy, query, limit, passing, without_slot=own
+                self._engine, self._policy, query, limit, passing, without_slots=without
             )
 
-        return await self._threads.search(lambda: find(slot))
+        return await self._threads.search(find)
+
+    def _slot_of(self, field: str, product_id: str) -> int:
+        slot = self._rows.slot_of(product_id)
+        if slot is None:
+            raise NotFound(f"{field}: no such product", reason="PRODUCT_NOT_FOUND")
+        return slot
 
     async def text_hashes(self, product_ids: Sequence[str]) -> Mapping[str, bytes]:
         """Return the hashes of the texts that the products' vectors are of."""

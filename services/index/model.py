@@ -15,6 +15,19 @@ Matrix = NDArray[np.float32]
 UNIT_TOLERANCE = 1e-3
 
 
+# How far away from what is unlike: Rocchio's negative weight beside a positive one of 1.
+UNLIKE_WEIGHT = 0.5
+
+
+def direction(like: Vector, unlike: Sequence[Vector]) -> Vector:
+    """Return the unit vector towards one vector and away from the mean of others."""
+    if not unlike:
+        return like
+    away: Vector = like - UNLIKE_WEIGHT * np.mean(unlike, axis=0, dtype=np.float32)
+    # Never zero: half of a mean of unit vectors is shorter than a unit vector.
+    return away / np.linalg.norm(away)
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """A space of the embedder. The template is part of what its id is the fingerprint of."""

@@ -12,6 +12,7 @@ from services.index.model import UNIT_TOLERANCE, Found, Vector
 
 MAX_LIMIT = 1000
 MAX_SPACES = 100
+MAX_UNLIKE = 10
 
 
 class CollectionsBySpace(Protocol):
@@ -46,12 +47,14 @@ class Queries:
         self,
         space_ids: Sequence[str],
         product_id: str,
+        unlike_ids: Sequence[str],
         limit: int,
         filter_text: str,
         min_revision: int,
     ) -> tuple[Found, str]:
-        """Find the active products nearest to another one, in the first space that is ready.
+        """Find the active products nearest to another one and away from those that are unlike.
 
+        The first space that is ready answers.
         Returns the space's id too.
         """
         _check_limit(limit)
@@ -59,9 +62,14 @@ class Queries:
             raise InvalidArgument("product_id", "is required")
         if not 1 <= len(space_ids) <= MAX_SPACES:
             raise InvalidArgument("spaces", f"{len(space_ids)} given, 1 to {MAX_SPACES} allowed")
+        if len(unlike_ids) > MAX_UNLIKE:
+            raise InvalidArgument("unlike", f"{len(unlike_ids)} given, at most {MAX_UNLIKE}")
+        if product_id in unlike_ids:
+            raise InvalidArgument("unlike", "holds product_id itself")
         passing = filters.parse_canonical(filter_text)
         collection = self._collection_of(space_ids)
-        found = await collection.similar(product_id, limit, passing, min_revision)
+        unlike = list(dict.fromkeys(unlike_ids))
+        found = await collection.similar(product_id, unlike, limit, passing, min_revision)
         return found, collection.space.id
 
     def collections(self) -> Sequence[Collection]:

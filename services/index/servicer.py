@@ -39,6 +39,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         found, space_id = await self._queries.similar(
             request.spaces,
             request.product_id,
+            request.unlike_product_ids,
             request.limit,
             request.filter,
             request.min_revision,

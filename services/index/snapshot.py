@@ -1,6 +1,6 @@
 """A collection as a search sees it: nothing in it changes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -103,14 +103,14 @@ class Snapshot:
         limit: int,
         passing: Node | None,
         *,
-        without_slot: int | None = None,
+        without_slots: Collection[int] = (),
     ) -> Found:
         """Find the nearest rows that pass, up to `limit`; blocks.
 
-        `without_slot` is never among them, though it counts as passing.
+        `without_slots` are never among them, though they count as passing.
         """
         mask = self.mask(passing)
-        count = limit if without_slot is None else limit + 1
+        count = limit + len(without_slots)
         strategy = Strategy.EXACT
         slots = np.empty(0, dtype=np.int64)
         scores = np.empty(0, dtype=np.float32)
@@ -128,7 +128,7 @@ class Snapshot:
         hits = [
             Hit(self.product_ids[slot], score)
             for slot, score in zip(slots[nearest].tolist(), scores[nearest].tolist(), strict=True)
-            if slot != without_slot
+            if slot not in without_slots
         ]
         return Found(
             hits=hits[:limit],

@@ -103,6 +103,19 @@ async def test_every_product_that_passes_a_filter_can_be_found(
         assert len(found.results) == found.info.plan.passing
 
 
+async def test_like_this_and_not_like_that(sample_stack: Stack) -> None:
+    like = await sample_stack.search.Similar(pb.SimilarRequest(product_id="AUD-0012"))
+    unwanted = like.results[0].product.id
+    async with httpx.AsyncClient(base_url=sample_stack.http) as client:
+        response = await client.get(
+            "/v1/products/AUD-0012:similar", params={"unlike": unwanted, "filter": "stock > 0"}
+        )
+    found = [result["product"] for result in response.json()["results"]]
+    assert found
+    assert unwanted not in [product["id"] for product in found]
+    assert all(int(product["stock"]) > 0 for product in found)
+
+
 async def test_misspelt_words_find_what_the_right_ones_find(sample_stack: Stack) -> None:
     right = await sample_stack.search.Search(pb.SearchRequest(query="auriculares inalambricos"))
     wrong = await sample_stack.search.Search(pb.SearchRequest(query="auriculraes inalambrcos"))

@@ -104,6 +104,34 @@ async def test_similar_is_by_the_stored_vector_and_without_itself(world: World) 
     assert response.revision == 50
 
 
+async def test_similar_keeps_away_from_what_is_unlike(world: World) -> None:
+    request = pb.SimilarRequest(
+        spaces=["small-1"], product_id="p7", unlike_product_ids=["p8", "p9", "p8"], limit=50
+    )
+    response = await world.stub.Similar(request)
+    like, *unlike = (world.vector(world.text(id_)) for id_ in ("p7", "p8", "p9"))
+    wanted = like - (unlike[0] + unlike[1]) / 4
+    wanted /= np.linalg.norm(wanted)
+    others = [f"p{n}" for n in range(50) if n not in (7, 8, 9)]
+    cosines = {id_: float(world.vector(world.text(id_)) @ wanted) for id_ in others}
+    assert {hit.product_id: hit.cosine for hit in response.hits} == pytest.approx(cosines, abs=1e-3)
+
+
+async def test_what_is_unlike_must_be_there_be_few_and_not_the_product_itself(
+    world: World,
+) -> None:
+    def similar(*unlike: str) -> pb.SimilarRequest:
+        return pb.SimilarRequest(
+            spaces=["small-1"], product_id="p7", unlike_product_ids=unlike, limit=5
+        )
+
+    assert (await refusal(world.stub.Similar(similar("nobody")))).reason == "PRODUCT_NOT_FOUND"
+    for wrong in (similar("p7"), similar(*(f"p{n}" for n in range(20, 31)))):
+        error = await refusal(world.stub.Similar(wrong))
+        assert isinstance(error, InvalidArgument)
+        assert "unlike" in error.message
+
+
 async def test_similar_takes_the_first_space_that_is_ready(world: World) -> None:
     world.embedder.spaces["second"] = 4
     await world.at_head("second")

@@ -240,7 +240,7 @@ class RowsAndDict(RuleBasedStateMachine):
         snapshot = self.name(passing)
         vector = snapshot.vector(slot)
         assert vector == pytest.approx(self.known[id_].vector, abs=1e-3)
-        found = snapshot.search(ENGINE, SCANNING, vector, 1000, passing, without_slot=slot)
+        found = snapshot.search(ENGINE, SCANNING, vector, 1000, passing, without_slots=[slot])
         cosines = expected(self.known, vector, passing)
         assert {hit.product_id for hit in found.hits} == set(cosines) - {id_}
 

@@ -46,15 +46,17 @@ class GrpcIndex(HealthCheck):
         product_id: str,
         spaces: Sequence[str],
         *,
+        unlike: Sequence[str],
         limit: int,
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
     ) -> Candidates:
-        """Return the products nearest to a product, without it."""
+        """Return the products nearest to a product and away from others, without these."""
         request = pb.SimilarRequest(
             spaces=spaces,
             product_id=product_id,
+            unlike_product_ids=unlike,
             limit=limit,
             filter=filter_text,
             min_revision=min_revision,
