@@ -71,10 +71,10 @@ class Retrieval:
         """Find by the ways that the mode asks for; by the other one where that fails."""
 
         async def by_words() -> Candidates:
-            return await self._by_words(query.text, query, budget, timings)
+            return await self._by_words(query, budget, timings)
 
         async def by_meaning() -> Candidates:
-            return await self._by_meaning(query.text, query, budget, timings)
+            return await self._by_meaning(query, budget, timings)
 
         if query.mode is Mode.LEXICAL:
             return await self._either(by_words, by_meaning, Degradation.SEMANTIC_ONLY)
@@ -106,7 +106,16 @@ class Retrieval:
             if missing := without - names.keys():
                 field = "product_id" if query.product_id in missing else "unlike"
                 raise NotFound(f"{field}: no such product", reason="PRODUCT_NOT_FOUND")
-            found = await self._by_words(names[query.product_id], query, budget, timings)
+            named_so = Query(
+                names[query.product_id],
+                query.page_size,
+                query.min_revision,
+                query.budget_seconds,
+                query.filter,
+                Mode.LEXICAL,
+                literal=True,
+            )
+            found = await self._by_words(named_so, budget, timings)
             others = [hit for hit in found.hits if hit[0] not in without]
             return replace(found, hits=others)
 
@@ -122,18 +131,15 @@ class Retrieval:
 
     async def _both(self, query: Query, budget: Budget, timings: Timings) -> Found:
         """Go both ways side by side and fuse what they find."""
-        words = asyncio.create_task(_attempt(self._by_words(query.text, query, budget, timings)))
-        meaning = asyncio.create_task(
-            _attempt(self._by_meaning(query.text, query, budget, timings))
-        )
+        words = asyncio.create_task(_attempt(self._by_words(query, budget, timings)))
+        meaning = asyncio.create_task(_attempt(self._by_meaning(query, budget, timings)))
         try:
             lexical = await words
             if isinstance(lexical, Candidates) and lexical.corrected_query:
                 # What a misspelt word means is anybody's guess.
                 meaning.cancel()
-                semantic = await _attempt(
-                    self._by_meaning(lexical.corrected_query, query, budget, timings)
-                )
+                corrected = replace(query, text=lexical.corrected_query)
+                semantic = await _attempt(self._by_meaning(corrected, budget, timings))
             else:
                 semantic = await meaning
         finally:
@@ -156,17 +162,14 @@ class Retrieval:
             degraded.add(Degradation.STALE_INDEX)
         return Found(candidates, frozenset(degraded))
 
-    async def _by_words(
-        self, text: str, query: Query | SimilarQuery, budget: Budget, timings: Timings
-    ) -> Candidates:
-        is_hybrid = isinstance(query, Query) and query.mode is Mode.HYBRID
+    async def _by_words(self, query: Query, budget: Budget, timings: Timings) -> Candidates:
         with timed(timings, "text"):
             found = await self._catalog.search_text(
-                text,
+                query.text,
                 limit=_limit(query),
                 filter_text=query.filter.text,
-                literal=query.literal if isinstance(query, Query) else True,
-                timeout_seconds=budget.for_text(is_alone=not is_hybrid),
+                literal=query.literal,
+                timeout_seconds=budget.for_text(is_alone=query.mode is not Mode.HYBRID),
             )
         if found.revision < query.min_revision:
             raise DeadlineExceeded(
@@ -176,10 +179,8 @@ class Retrieval:
             )
         return found
 
-    async def _by_meaning(
-        self, text: str, query: Query, budget: Budget, timings: Timings
-    ) -> Candidates:
-        vector = await self._vector(text, query, budget, timings)
+    async def _by_meaning(self, query: Query, budget: Budget, timings: Timings) -> Candidates:
+        vector = await self._vector(query, budget, timings)
         with timed(timings, "index"):
             found = await self._index.search(
                 vector,
@@ -201,29 +202,25 @@ class Retrieval:
             raise Unavailable("no space is ready")
         return self._spaces.ids
 
-    async def _vector(
-        self, text: str, query: Query, budget: Budget, timings: Timings
-    ) -> QueryVector:
+    async def _vector(self, query: Query, budget: Budget, timings: Timings) -> QueryVector:
         spaces = self._ready_spaces()
         if not query.skip_cache:
             with timed(timings, "cache"):
-                known = await self._cache.find_vector(spaces[0], text)
+                known = await self._cache.find_vector(spaces[0], query.text)
             if known is not None:
                 return QueryVector(spaces[0], known)
         with timed(timings, "embed"):
             vector = await self._embedder.embed_query(
-                text, spaces, min(self._embed_budget_seconds, budget.share(EMBED_SHARE))
+                query.text, spaces, min(self._embed_budget_seconds, budget.share(EMBED_SHARE))
             )
         if not query.skip_cache:
-            self._cache.keep_vector(vector.space, text, vector.vector)
+            self._cache.keep_vector(vector.space, query.text, vector.vector)
         return vector
 
 
-def _limit(query: Query | SimilarQuery) -> int:
+def _limit(query: Query) -> int:
     enough = query.page_size + SPARE_CANDIDATES
-    if isinstance(query, Query) and query.mode is Mode.HYBRID:
-        return max(enough, FUSED_CANDIDATES)
-    return enough
+    return max(enough, FUSED_CANDIDATES) if query.mode is Mode.HYBRID else enough
 
 
 async def _attempt(finding: Awaitable[Candidates]) -> Candidates | VitrinaError:
