@@ -31,6 +31,8 @@ async def search(
     requires_words = bool(as_given.phrases)
     if not literal and not as_given.is_empty:
         for correction in await _corrections(store, rules, query):
+            if correction == text.Correction(query):
+                break
             meant = _meaning(correction, rules)
             if meant == as_given:
                 break

@@ -1,13 +1,12 @@
 """Letters and words folded alike: case and accents do not matter, and texts fall into words."""
 
 import re
-import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
 from services.catalog.text.quantities import joined_quantities
+from services.common.filters.folding import without_marks
 
-_ACCENTS = re.compile(r"[\u0300-\u036f]+")
 _WORD = re.compile(r"[^\W_]+")
 _ASCII_BREAKS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _COMPOUND = re.compile(r"[^\W_]+(?:-[^\W_]+)+")
@@ -31,9 +30,7 @@ def without_accents(text: str) -> str:
         text = text.replace(sign, plain)
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text)
-    # Composed again, for the scripts whose marks are more than accents.
-    return unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed)).casefold()
+    return without_marks(text)
 
 
 class Tokens(NamedTuple):

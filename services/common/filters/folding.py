@@ -10,8 +10,11 @@ _SIGNS = str.maketrans({"™": " ", "℠": " ", "\u2010": "-", "\u2011": "-"})
 
 def folded(text: str) -> str:
     """Return the text in lower case, accents removed: ñ becomes n, ß becomes ss."""
-    if text.isascii():
-        return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.translate(_SIGNS))
+    return text.lower() if text.isascii() else without_marks(text.translate(_SIGNS))
+
+
+def without_marks(text: str) -> str:
+    """Return the same of a text whose signs are no danger to its words."""
+    decomposed = unicodedata.normalize("NFKD", text)
     # Composed again, for the scripts whose marks are more than accents.
     return unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed)).casefold()
