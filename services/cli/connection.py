@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
+from google.protobuf.duration_pb2 import Duration
 
 from services.cli.failures import NOT_FOUND, WRONG_USE, Failure
 from services.common.channel import channel_to
@@ -46,6 +47,13 @@ class Target:
                 f"{self.address}: the address must be host:port, for example 127.0.0.1:50050",
                 exit_code=WRONG_USE,
             )
+
+    @property
+    def timeout(self) -> Duration:
+        """The same, as requests hold it."""
+        duration = Duration()
+        duration.FromNanoseconds(round(self.timeout_seconds * 1e9))
+        return duration
 
 
 class Gateway:

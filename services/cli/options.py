@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from services.cli.connection import Target
 from services.cli.failures import WRONG_USE, Failure
 from services.cli.output import inert
+from vitrina.search.v1 import search_pb2
 
 DEFAULT_ADDRESS = "127.0.0.1:50050"
 DEFAULT_TIMEOUT_SECONDS = 10.0
@@ -70,6 +71,11 @@ class Mode(StrEnum):
     HYBRID = "hybrid"
     LEXICAL = "lexical"
     SEMANTIC = "semantic"
+
+    @property
+    def in_requests(self) -> search_pb2.Mode.ValueType:
+        """The same, as requests hold it."""
+        return search_pb2.Mode.Value(f"MODE_{self.name}")
 
 
 def target_of(context: typer.Context, address: str | None, timeout: float | None) -> Target:

@@ -4,7 +4,6 @@ from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 import typer
-from google.protobuf.duration_pb2 import Duration
 
 from services.cli import explanation, options
 from services.cli.connection import Target, gateway_at, run
@@ -79,11 +78,11 @@ def search(
         page_size=limit,
         category=category,
         filter=filter_text,
-        mode=search_pb2.Mode.Value(f"MODE_{mode.name}"),
+        mode=mode.in_requests,
         semantic_weight=semantic_weight,
         literal=literal,
         min_revision=min_revision,
-        timeout=_duration(target.timeout_seconds),
+        timeout=target.timeout,
         skip_cache=no_cache,
     )
     response = _answered(answer_of(request, target), filter_text)
@@ -128,7 +127,7 @@ def similar(
         filter=filter_text,
         unlike=unlike or [],
         min_revision=min_revision,
-        timeout=_duration(target.timeout_seconds),
+        timeout=target.timeout,
     )
 
     async def ask() -> search_pb2.SimilarResponse:
@@ -163,9 +162,3 @@ def nothing_for(category: str, filter_text: str = "") -> str:
     ]
     tip = f"look without {' and '.join(narrowing)}" if narrowing else "try other words"
     return f"Nothing found; {tip}, or see with `vitrina status` whether the catalog is filled."
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration

@@ -7,21 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
-from google.protobuf.duration_pb2 import Duration
-
 from services.cli.connection import Gateway, Target, gateway_at
 from services.cli.failures import Failure
 from services.cli.judgment.configs import Config
+from services.cli.options import Mode
 from services.cli.progress import Stage
 from vitrina.search.v1 import search_pb2
 
 # As deep as recall is measured, and as many as one answer can hold.
 DEPTH = 100
-_MODES = {
-    "hybrid": search_pb2.MODE_HYBRID,
-    "lexical": search_pb2.MODE_LEXICAL,
-    "semantic": search_pb2.MODE_SEMANTIC,
-}
 
 
 @dataclass(frozen=True)
@@ -105,7 +99,7 @@ def _in_turn(
 
 
 async def _answer(gateway: Gateway, config: Config, text: str) -> Answer:
-    request = _request(config, text, gateway.target.timeout_seconds)
+    request = _request(config, text, gateway.target)
     started = time.perf_counter()
     response: search_pb2.SearchResponse = await gateway.call(gateway.search.Search, request)
     latency_ms = (time.perf_counter() - started) * 1000
@@ -119,15 +113,13 @@ async def _answer(gateway: Gateway, config: Config, text: str) -> Answer:
     )
 
 
-def _request(config: Config, text: str, timeout_seconds: float) -> search_pb2.SearchRequest:
-    timeout = Duration()
-    timeout.FromNanoseconds(round(timeout_seconds * 1e9))
+def _request(config: Config, text: str, target: Target) -> search_pb2.SearchRequest:
     return search_pb2.SearchRequest(
         query=text,
         page_size=DEPTH,
         skip_cache=True,
-        timeout=timeout,
-        mode=_MODES[config.mode] if config.mode else search_pb2.MODE_UNSPECIFIED,
+        timeout=target.timeout,
+        mode=Mode(config.mode).in_requests if config.mode else search_pb2.MODE_UNSPECIFIED,
         semantic_weight=config.semantic_weight,
         literal=config.literal or False,
         filter=config.filter or "",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.failures import WRONG_USE, Failure
+from services.cli.options import Mode
 
-MODES = ("lexical", "semantic", "hybrid")
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 # Commas between quotes belong to the value: filter=brand = "A, B"
 _PAIR = re.compile(rf'(?:[^",]|{_QUOTED})+')
@@ -93,7 +93,7 @@ def _typed(key: str, value: str) -> Any:
 
 
 def _is_mode(value: object) -> bool:
-    return value in MODES
+    return value in tuple(Mode)
 
 
 def _is_weight(value: object) -> bool:
