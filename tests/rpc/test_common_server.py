@@ -48,9 +48,14 @@ class Servicer(index_pb2_grpc.IndexServiceServicer):
                     return await stub.Search(pb.SearchRequest(limit=5))
         left_ms = int(deadlines.remaining_seconds(default=3600) * 1000)
         trace = (telemetry.current_traceparent() or "").split("-")[1]
-        return pb.SearchResponse(revision=left_ms, hits=[pb.Hit(product_id=trace)])
+        return pb.SearchResponse(revision=left_ms, product_ids=[trace])
 
     async def Similar(self, request: pb.SimilarRequest, context: Any) -> pb.SimilarResponse:
+        raise NotImplementedError
+
+    async def GetVectors(
+        self, request: pb.GetVectorsRequest, context: Any
+    ) -> pb.GetVectorsResponse:
         raise NotImplementedError
 
     async def ListCollections(
@@ -115,7 +120,7 @@ async def test_deadline_and_trace_reach_the_process_after_the_next() -> None:
                 timeout=7,
                 metadata=[("traceparent", f"00-{trace}-00f067aa0ba902b7-01")],
             )
-    assert response.hits[0].product_id == trace
+    assert response.product_ids[0] == trace
     # gRPC rounds a timeout up on the wire; without one it would be an hour
     assert 1000 < response.revision <= 8000
 

@@ -5,7 +5,7 @@
 `parse` reads what people write; `parse_canonical` what another service passed on.
 """
 
-from services.common.filters.composing import all_of
+from services.common.filters.composing import all_of, without_field
 from services.common.filters.folding import folded
 from services.common.filters.matching import Filterable, category_bound, matches
 from services.common.filters.parsing import (
@@ -26,7 +26,7 @@ from services.common.filters.tree import (
     Or,
     Value,
 )
-from services.common.filters.writing import canonical
+from services.common.filters.writing import canonical, field_text
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -45,8 +45,10 @@ __all__ = [
     "all_of",
     "canonical",
     "category_bound",
+    "field_text",
     "folded",
     "matches",
     "parse",
     "parse_canonical",
+    "without_field",
 ]

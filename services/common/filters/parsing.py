@@ -1,7 +1,7 @@
 """Text to tree. Every error is InvalidArgument (filter) and says where, from 1."""
 
-import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from lark import Lark, Token, Transformer
@@ -9,19 +9,18 @@ from lark.exceptions import UnexpectedInput
 
 from services.common.errors import InvalidArgument
 from services.common.filters.composing import all_of
-from services.common.filters.grammar import FIELDS, GRAMMAR, OPERATORS, PLAIN_NAME, STRING
+from services.common.filters.fields import FORBIDDEN, field_of
+from services.common.filters.grammar import GRAMMAR, OPERATORS, STRING
 from services.common.filters.literals import Refused, comparison_of, excerpt, unquoted
-from services.common.filters.tree import Column, Comparison, Field, Node, Not, Operator, Or
+from services.common.filters.tree import Comparison, Field, Node, Not, Operator, Or
 
 MAX_CHARACTERS = 2_000
 # Of parentheses and NOT within one another.
 MAX_DEPTH = 20
 MAX_COMPARISONS = 100
 
-# Line breaks and tabs may be in a product's texts; lone surrogates are no characters.
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_COLUMNS = {column.value: column for column in Column if column is not Column.ATTRIBUTE}
-_ATTRIBUTE = f"{Column.ATTRIBUTE.value}."
+# Some 20 MB if all of them were as large as may be.
+_MAX_KEPT_TREES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,13 @@ def parse(text: str) -> Node | None:
     return _parsed(text, _WRITTEN)
 
 
+@lru_cache(maxsize=_MAX_KEPT_TREES)
 def parse_canonical(text: str) -> Node | None:
     """Return the tree of what `canonical` wrote, of a filter and maybe a category.
 
-    Any filter will do: only the limits are wider than those of `parse`.
+    Any filter will do: only the limits are wider than those of `parse`. The same
+    few filters come with every query, so the trees of the latest texts are kept;
+    they are immutable, and any thread may ask.
     """
     return _parsed(text, _CANONICAL)
 
@@ -63,27 +65,10 @@ def _at(token: Token) -> int:
 
 
 def _field(token: Token) -> Field:
-    name = str(token)
-    if name in _COLUMNS:
-        return Field(_COLUMNS[name])
-    if not name.startswith(_ATTRIBUTE):
-        hint = f"; an attribute is written attributes.{name}" if PLAIN_NAME.fullmatch(name) else ""
-        _refuse(_at(token), f"unknown field {excerpt(name)}; fields are {FIELDS}{hint}")
-    attribute = name.removeprefix(_ATTRIBUTE)
-    if attribute[:1] in ('"', "'"):
-        try:
-            attribute = unquoted(attribute)
-        except Refused as refused:
-            _refuse(_at(token) + len(_ATTRIBUTE) + refused.offset, refused.problem)
-    elif attribute and not PLAIN_NAME.fullmatch(attribute):
-        _refuse(
-            _at(token),
-            'a name with other signs than letters, digits and "_" is written in quotes: '
-            f'attributes."{attribute[:40]}"',
-        )
-    if not attribute:
-        _refuse(_at(token), "attributes: a name is missing, as in attributes.color")
-    return Field(Column.ATTRIBUTE, attribute)
+    try:
+        return field_of(str(token))
+    except Refused as refused:
+        _refuse(_at(token) + refused.offset, refused.problem)
 
 
 class _Builder(Transformer[Token, Node]):
@@ -164,7 +149,7 @@ class _Nesting:
 def _parsed(text: str, limits: _Limits) -> Node | None:
     if len(text) > limits.characters:
         raise InvalidArgument("filter", f"{len(text)} characters, at most {limits.characters}")
-    forbidden = _FORBIDDEN.search(text)
+    forbidden = FORBIDDEN.search(text)
     if forbidden:
         _refuse(forbidden.start() + 1, f"control character U+{ord(forbidden[0]):04X}")
     if not text.strip():
