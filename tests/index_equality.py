@@ -124,7 +124,7 @@ async def _assert_searches_see_the_same(
                     response = await stub.Similar(request, timeout=20)
             except grpc.aio.AioRpcError as error:
                 raise AssertionError(f"{product_id}: {error.code()} {error.details()}") from error
-            return [hit.product_id for hit in response.hits]
+            return list(response.product_ids)
 
         for near in await asyncio.gather(*map(neighbours, products)):
             assert set(near) <= set(products)

@@ -93,6 +93,11 @@ class FakeCatalog(catalog_pb2_grpc.CatalogServiceServicer):
             self._add(id_, catalog_pb2.CHANGE_KIND_DELETE)
         return await self._announce()
 
+    async def tune(self) -> int:
+        """Change a rule: a revision without a product."""
+        self._add("", catalog_pb2.CHANGE_KIND_TUNING)
+        return await self._announce()
+
     async def become_another(self) -> None:
         """Be a new, empty catalog; the streams end."""
         self.catalog_id += "-another"
@@ -315,7 +320,7 @@ class World:
     async def ids(self, **query: Any) -> set[str]:
         """Return the ids of all products that a search can find."""
         response = await self.search("anything", limit=1000, **query)
-        return {hit.product_id for hit in response.hits}
+        return set(response.product_ids)
 
     async def holds_what_the_catalog_holds(self, space: str = "small-1") -> None:
         """Compare with the catalog, product by product: membership and vectors."""
@@ -328,8 +333,8 @@ class World:
         assert await self.ids(space=space) == active
         for id_ in sorted(active):
             response = await self.search(self.text(id_), limit=1000, space=space)
-            own = next(hit for hit in response.hits if hit.product_id == id_)
-            assert own.cosine > 0.999, id_
+            own = list(response.product_ids).index(id_)
+            assert response.cosines[own] > 0.999, id_
 
 
 @asynccontextmanager

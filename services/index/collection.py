@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 
+import numpy as np
+
 from services.common import deadlines
 from services.common.errors import DeadlineExceeded, FailedPrecondition, NotFound
 from services.common.filters import Node
@@ -17,10 +19,20 @@ from services.index.graph_files import GraphFiles
 from services.index.graph_keeper import GraphKeeper
 from services.index.loading import load_rows
 from services.index.masks import attributes_of
-from services.index.model import Batch, Found, Space, Stall, Vector, direction
+from services.index.model import (
+    TOWARD_WEIGHT,
+    UNLIKE_WEIGHT,
+    Batch,
+    Found,
+    Matrix,
+    Space,
+    Stall,
+    Vector,
+    moved,
+)
 from services.index.policy import GraphPolicy
 from services.index.rows import Rows
-from services.index.snapshot import Snapshot
+from services.index.snapshot import NO_SLOT, Slots, Snapshot
 from services.index.stores.protocol import DamagedState, StateStore
 from services.index.threads import Threads
 
@@ -134,13 +146,32 @@ class Collection:
         return self._rows.memory_bytes
 
     async def search(
-        self, query: Vector, limit: int, passing: Node | None, min_revision: int
+        self,
+        query: Vector,
+        limit: int,
+        passing: Node | None,
+        min_revision: int,
+        *,
+        toward_ids: Sequence[str] = (),
+        measured_ids: Sequence[str] = (),
     ) -> Found:
-        """Find active rows near a vector that pass a filter, at `min_revision` or later."""
+        """Find active rows near a vector that pass a filter, at `min_revision` or later.
+
+        The vector is moved towards the rows of `toward_ids` before, those that
+        there are; the rows of `measured_ids` are compared with it whatever the filter.
+        """
         snapshot = await self._snapshot_for(passing, min_revision)
-        return await self._threads.search(
-            lambda: snapshot.search(self._engine, self._policy, query, limit, passing)
-        )
+        # no await before these: they are slots of this snapshot
+        toward = self._rows.slots_of(toward_ids)
+        measured = self._rows.slots_of(measured_ids)
+
+        def find() -> Found:
+            near = moved(query, snapshot.gather(toward[toward != NO_SLOT]), TOWARD_WEIGHT)
+            return snapshot.search(
+                self._engine, self._policy, near, limit, passing, measured_slots=measured
+            )
+
+        return await self._threads.search(find)
 
     async def similar(
         self,
@@ -152,23 +183,29 @@ class Collection:
     ) -> Found:
         """Find active rows near a stored row, away from others, without any of these."""
         snapshot = await self._snapshot_for(passing, min_revision)
-        own = self._slot_of("product_id", product_id)
-        unlike = [self._slot_of("unlike", id_) for id_ in unlike_ids]
+        own = self._held_slots("product_id", [product_id])
+        unlike = self._held_slots("unlike", unlike_ids)
 
         def find() -> Found:
-            query = direction(snapshot.vector(own), [snapshot.vector(slot) for slot in unlike])
-            without = {own, *unlike}
+            query = moved(snapshot.gather(own)[0], snapshot.gather(unlike), UNLIKE_WEIGHT)
+            without = np.concatenate([own, unlike])
             return snapshot.search(
                 self._engine, self._policy, query, limit, passing, without_slots=without
             )
 
         return await self._threads.search(find)
 
-    def _slot_of(self, field: str, product_id: str) -> int:
-        slot = self._rows.slot_of(product_id)
-        if slot is None:
+    async def vectors(self, product_ids: Sequence[str]) -> tuple[Matrix, int]:
+        """Return a row for each product, zeros for those that are not held; and the revision."""
+        self._refuse_unless_ready()
+        snapshot, slots = self.snapshot, self._rows.slots_of(product_ids)
+        return await self._threads.search(lambda: snapshot.gather(slots)), snapshot.revision
+
+    def _held_slots(self, field: str, product_ids: Sequence[str]) -> Slots:
+        slots = self._rows.slots_of(product_ids)
+        if NO_SLOT in slots:
             raise NotFound(f"{field}: no such product", reason="PRODUCT_NOT_FOUND")
-        return slot
+        return slots
 
     async def text_hashes(self, product_ids: Sequence[str]) -> Mapping[str, bytes]:
         """Return the hashes of the texts that the products' vectors are of."""

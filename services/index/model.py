@@ -15,17 +15,23 @@ Matrix = NDArray[np.float32]
 UNIT_TOLERANCE = 1e-3
 
 
-# How far away from what is unlike: Rocchio's negative weight beside a positive one of 1.
-UNLIKE_WEIGHT = 0.5
+# How far a vector is moved by others, beside its own weight of 1: towards the products of
+# `toward_product_ids`, and away from those that are unlike.
+TOWARD_WEIGHT = 0.5
+UNLIKE_WEIGHT = -0.5
 
 
-def direction(like: Vector, unlike: Sequence[Vector]) -> Vector:
-    """Return the unit vector towards one vector and away from the mean of others."""
-    if not unlike:
-        return like
-    away: Vector = like - UNLIKE_WEIGHT * np.mean(unlike, axis=0, dtype=np.float32)
-    # Never zero: half of a mean of unit vectors is shorter than a unit vector.
-    return away / np.linalg.norm(away)
+def moved(vector: Vector, others: Matrix, weight: float) -> Vector:
+    """Return unit(vector + weight * mean(others)); without others, the vector.
+
+    The relevance feedback of J. J. Rocchio, "Relevance feedback in information
+    retrieval", in The SMART Retrieval System, 1971. All are unit vectors, and
+    the weight is between -1 and 1: the sum is never zero.
+    """
+    if not len(others):
+        return vector
+    result: Vector = vector + weight * np.mean(others, axis=0, dtype=np.float32)
+    return result / np.linalg.norm(result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +61,27 @@ class Product:
     revision: int
 
 
+class ChangeKind(Enum):
+    """What a revision of the catalog is about."""
+
+    UPSERT = "a product that is new or changed"
+    REMOVAL = "a product that is gone"
+    TUNING = "how the catalog searches; no product, so nothing for the index"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One revision of the catalog.
 
-    Without a product it is a removal, or was superseded: then a later change
-    of the feed carries the product, or its removal.
+    An upsert without a product was superseded: a later change of the feed
+    carries the product, or its removal.
     """
 
     revision: int
-    product_id: str
+    kind: ChangeKind
+    # Of tuning, empty.
+    product_id: str = ""
     product: Product | None = None
-    is_removal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,23 +140,25 @@ class Strategy(Enum):
     GRAPH = "the graph was walked, and the newest rows compared"
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A product and its cosine to the query, -1 to 1."""
-
-    product_id: str
-    cosine: float
+# Stands for the cosine of a product that the collection does not hold.
+NO_COSINE = -2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Hits, the nearest first, of the rows that were `passing` out of `vectors`."""
+    """Hits, the nearest first, of the rows that were `passing` out of `vectors`.
 
-    hits: Sequence[Hit]
+    They are columns: the second product has the second cosine, -1 to 1.
+    """
+
+    product_ids: Sequence[str]
+    cosines: Sequence[float]
     revision: int
     strategy: Strategy
     vectors: int
     passing: int
+    # Of the products to be measured, in their order; NO_COSINE for those that are not held.
+    measured_cosines: Sequence[float] = ()
 
 
 class Stall(Enum):

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.index.documents import DocumentTemplate, text_hash
-from services.index.model import Change, Columns, Product
+from services.index.model import Change, ChangeKind, Columns, Product
 
 # Rendered before the event loop gets to do something else.
 _PRODUCTS_PER_STEP = 64
@@ -59,8 +59,10 @@ class Planner:
             if change.revision <= self._position:
                 continue  # seen already
             self._position = change.revision
+            if change.kind is ChangeKind.TUNING:
+                continue
             id_ = change.product_id
-            if change.product is None and not change.is_removal:
+            if change.kind is ChangeKind.UPSERT and change.product is None:
                 self._superseded.setdefault(id_, change.revision)
                 continue
             self._superseded.pop(id_, None)

@@ -8,11 +8,14 @@ import numpy as np
 from services.common import filters
 from services.common.errors import FailedPrecondition, InvalidArgument
 from services.index.collection import Collection
-from services.index.model import UNIT_TOLERANCE, Found, Vector
+from services.index.model import UNIT_TOLERANCE, Found, Matrix, Vector
 
 MAX_LIMIT = 1000
 MAX_SPACES = 100
 MAX_UNLIKE = 10
+MAX_TOWARD = 50
+MAX_MEASURED = 1000
+MAX_VECTORS = 1000
 
 
 class CollectionsBySpace(Protocol):
@@ -34,14 +37,34 @@ class Queries:
         self._collections = collections
 
     async def search(
-        self, space_id: str, vector: bytes, limit: int, filter_text: str, min_revision: int
+        self,
+        space_id: str,
+        vector: bytes,
+        limit: int,
+        filter_text: str,
+        min_revision: int,
+        *,
+        toward_ids: Sequence[str] = (),
+        measured_ids: Sequence[str] = (),
     ) -> Found:
-        """Find the active products nearest to a vector of little-endian float32."""
+        """Find the active products nearest to a vector of little-endian float32.
+
+        See `Collection.search` for the ids; those that it does not hold do no harm.
+        """
         _check_limit(limit)
+        _check_count("toward_product_ids", toward_ids, MAX_TOWARD)
+        _check_count("measured_product_ids", measured_ids, MAX_MEASURED)
         passing = filters.parse_canonical(filter_text)
         collection = self._collection_of([space_id])
         query = parse_vector(vector, collection.space.dimensions)
-        return await collection.search(query, limit, passing, min_revision)
+        return await collection.search(
+            query,
+            limit,
+            passing,
+            min_revision,
+            toward_ids=list(dict.fromkeys(toward_ids)),
+            measured_ids=measured_ids,
+        )
 
     async def similar(
         self,
@@ -62,8 +85,7 @@ class Queries:
             raise InvalidArgument("product_id", "is required")
         if not 1 <= len(space_ids) <= MAX_SPACES:
             raise InvalidArgument("spaces", f"{len(space_ids)} given, 1 to {MAX_SPACES} allowed")
-        if len(unlike_ids) > MAX_UNLIKE:
-            raise InvalidArgument("unlike", f"{len(unlike_ids)} given, at most {MAX_UNLIKE}")
+        _check_count("unlike", unlike_ids, MAX_UNLIKE)
         if product_id in unlike_ids:
             raise InvalidArgument("unlike", "holds product_id itself")
         passing = filters.parse_canonical(filter_text)
@@ -71,6 +93,17 @@ class Queries:
         unlike = list(dict.fromkeys(unlike_ids))
         found = await collection.similar(product_id, unlike, limit, passing, min_revision)
         return found, collection.space.id
+
+    async def vectors(self, space_id: str, product_ids: Sequence[str]) -> tuple[Matrix, int]:
+        """Return the products' vectors, a row each, and their revision.
+
+        Zeros stand for a product that the collection does not hold.
+        """
+        if not 1 <= len(product_ids) <= MAX_VECTORS:
+            raise InvalidArgument(
+                "product_ids", f"{len(product_ids)} given, 1 to {MAX_VECTORS:,} allowed"
+            )
+        return await self._collection_of([space_id]).vectors(product_ids)
 
     def collections(self) -> Sequence[Collection]:
         """Return all collections."""
@@ -90,6 +123,11 @@ class Queries:
 def _check_limit(limit: int) -> None:
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidArgument("limit", f"{limit} given, 1 to {MAX_LIMIT:,} allowed")
+
+
+def _check_count(field: str, ids: Sequence[str], most: int) -> None:
+    if len(ids) > most:
+        raise InvalidArgument(field, f"{len(ids)} given, at most {most:,}")
 
 
 def parse_vector(raw: bytes, dimensions: int) -> Vector:

@@ -1,6 +1,6 @@
 """The rows of a collection in memory, and the snapshots of them that searches read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from services.index.cells import Cells, with_room
 from services.index.columns import FilterColumns
 from services.index.engines.protocol import Graph
 from services.index.model import Batch, Columns, Matrix
-from services.index.snapshot import Snapshot
+from services.index.snapshot import NO_SLOT, Snapshot
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,18 @@ class Rows:
             if slot is not None and self._codes[slot] == DEAD:
                 return None
         return slot
+
+    def slots_of(self, product_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return `slot_of` for many, in their order; NO_SLOT for products without a row."""
+        recent, graph = self._recent_slots, self._graph_slots
+        slots = np.array(
+            [recent[id_] if id_ in recent else graph.get(id_, NO_SLOT) for id_ in product_ids],
+            dtype=np.int64,
+        )
+        found = np.flatnonzero(slots != NO_SLOT)
+        is_dead = self._snapshot.codes[slots[found]] == DEAD
+        slots[found[is_dead]] = NO_SLOT
+        return slots
 
     @property
     def vector_ids(self) -> NDArray[np.int64]:

@@ -27,10 +27,20 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         self, request: index_pb2.SearchRequest, context: Context
     ) -> index_pb2.SearchResponse:
         found = await self._queries.search(
-            request.space, request.vector, request.limit, request.filter, request.min_revision
+            request.space,
+            request.vector,
+            request.limit,
+            request.filter,
+            request.min_revision,
+            toward_ids=request.toward_product_ids,
+            measured_ids=request.measured_product_ids,
         )
         return index_pb2.SearchResponse(
-            hits=_hits(found), revision=found.revision, plan=_plan(found)
+            product_ids=found.product_ids,
+            cosines=found.cosines,
+            revision=found.revision,
+            plan=_plan(found),
+            measured_cosines=found.measured_cosines,
         )
 
     async def Similar(
@@ -45,7 +55,19 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
             request.min_revision,
         )
         return index_pb2.SimilarResponse(
-            hits=_hits(found), revision=found.revision, plan=_plan(found), space=space_id
+            product_ids=found.product_ids,
+            cosines=found.cosines,
+            revision=found.revision,
+            plan=_plan(found),
+            space=space_id,
+        )
+
+    async def GetVectors(
+        self, request: index_pb2.GetVectorsRequest, context: Context
+    ) -> index_pb2.GetVectorsResponse:
+        vectors, revision = await self._queries.vectors(request.space, request.product_ids)
+        return index_pb2.GetVectorsResponse(
+            vectors=vectors.astype("<f4", copy=False).tobytes(), revision=revision
         )
 
     async def ListCollections(
@@ -54,10 +76,6 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         return index_pb2.ListCollectionsResponse(
             collections=[_collection(collection) for collection in self._queries.collections()]
         )
-
-
-def _hits(found: Found) -> list[index_pb2.Hit]:
-    return [index_pb2.Hit(product_id=hit.product_id, cosine=hit.cosine) for hit in found.hits]
 
 
 def _plan(found: Found) -> index_pb2.Plan:

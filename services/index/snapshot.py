@@ -1,6 +1,6 @@
 """A collection as a search sees it: nothing in it changes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,13 +12,18 @@ from services.index.categories import DEAD, Categories
 from services.index.columns import ColumnViews
 from services.index.engines.protocol import Bits, Engine, Graph
 from services.index.masks import mask_of
-from services.index.model import Found, Hit, Matrix, Strategy, Vector
+from services.index.model import NO_COSINE, Found, Matrix, Strategy, Vector
 from services.index.policy import GraphPolicy
 
 # Masks kept per snapshot, so that many filters do not fill the memory.
 _MAX_MASKS = 64
 
 Codes = NDArray[np.int32]
+Slots = NDArray[np.int64]
+
+# Stands for a product without a row.
+NO_SLOT = -1
+_NO_SLOTS: Slots = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +66,28 @@ class Snapshot:
         """All rows, the dead ones too."""
         return len(self.codes)
 
-    def vector(self, slot: int) -> Vector:
-        """Return one row's vector."""
-        if self.graph is not None and slot < self.graph.rows:
-            return self.graph.vectors(np.array([slot], dtype=np.int64)).reshape(-1)
-        vector: Vector = self.recent[slot - self.graph_rows]
-        return vector
-
-    def alive_slots(self) -> NDArray[np.int64]:
+    def alive_slots(self) -> Slots:
         """Return the slots of the rows that are in the collection."""
         return np.flatnonzero(self.codes != DEAD)
 
-    def gather(self, slots: NDArray[np.int64]) -> Matrix:
-        """Return the vectors of slots in ascending order."""
-        border = int(np.searchsorted(slots, self.graph_rows))
-        recent = self.recent[slots[border:] - self.graph_rows]
-        if self.graph is None or not border:
-            return recent
-        return np.concatenate([self.graph.vectors(slots[:border]), recent])
+    def gather(self, slots: Slots) -> Matrix:
+        """Return the vectors of slots, in their order; zeros for NO_SLOT."""
+        vectors = np.zeros((len(slots), self.recent.shape[1]), dtype=np.float32)
+        is_recent = slots >= self.graph_rows
+        vectors[is_recent] = self.recent[slots[is_recent] - self.graph_rows]
+        is_in_graph = ~is_recent & (slots != NO_SLOT)
+        if self.graph is not None and is_in_graph.any():
+            vectors[is_in_graph] = self.graph.vectors(slots[is_in_graph])
+        return vectors
+
+    def cosines(self, query: Vector, slots: Slots) -> Vector:
+        """Return the cosines of rows to a query, in the order of their slots.
+
+        NO_COSINE for NO_SLOT.
+        """
+        # a product per row: a matrix product would wake up the threads of BLAS
+        cosines = np.vecdot(self.gather(slots), query)
+        return np.where(slots == NO_SLOT, np.float32(NO_COSINE), _clipped(cosines))
 
     def mask(self, passing: Node | None) -> _Mask:
         """Return which rows are active and pass a filter, whose attributes all have columns."""
@@ -103,11 +112,13 @@ class Snapshot:
         limit: int,
         passing: Node | None,
         *,
-        without_slots: Collection[int] = (),
+        without_slots: Slots = _NO_SLOTS,
+        measured_slots: Slots = _NO_SLOTS,
     ) -> Found:
         """Find the nearest rows that pass, up to `limit`; blocks.
 
         `without_slots` are never among them, though they count as passing.
+        `measured_slots` are compared whether they pass or not.
         """
         mask = self.mask(passing)
         count = limit + len(without_slots)
@@ -122,20 +133,21 @@ class Snapshot:
             )
             slots = np.concatenate([slots, positions + self.graph_rows])
             scores = np.concatenate([scores, recent_scores])
-        # float16 may round a vector to a little more than length 1
-        scores = np.clip(scores, -1.0, 1.0)
+        scores = _clipped(scores)
         nearest = np.argsort(-scores, kind="stable")
-        hits = [
-            Hit(self.product_ids[slot], score)
-            for slot, score in zip(slots[nearest].tolist(), scores[nearest].tolist(), strict=True)
-            if slot not in without_slots
-        ]
+        if len(without_slots):
+            nearest = nearest[~np.isin(slots[nearest], without_slots)]
+        nearest = nearest[:limit]
         return Found(
-            hits=hits[:limit],
+            product_ids=[self.product_ids[slot] for slot in slots[nearest].tolist()],
+            cosines=scores[nearest].tolist(),
             revision=self.revision,
             strategy=strategy,
             vectors=self.vectors,
             passing=mask.graph_passing + mask.recent_passing,
+            measured_cosines=(
+                self.cosines(query, measured_slots).tolist() if len(measured_slots) else ()
+            ),
         )
 
     def _search_graph(
@@ -150,6 +162,11 @@ class Snapshot:
             # what passes lies elsewhere than the query: the walk did not get there
         positions, scores = graph.scan(query, count, passing=mask.graph)
         return Strategy.EXACT, positions, scores
+
+
+def _clipped(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    # float16 may round a vector to a little more than length 1
+    return np.clip(scores, -1.0, 1.0)
 
 
 def _bits(passes: NDArray[np.bool_]) -> tuple[Bits | None, int]:

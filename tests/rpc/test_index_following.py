@@ -31,7 +31,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def test_an_empty_catalog_makes_a_ready_collection(world: World) -> None:
     found = await world.at_head()
     assert (found.applied_revision, found.vectors) == (0, 0)
-    assert list((await world.search("x")).hits) == []
+    assert list((await world.search("x")).product_ids) == []
 
 
 async def test_a_history_and_what_comes_after_it_are_applied(world: World) -> None:
@@ -41,10 +41,10 @@ async def test_a_history_and_what_comes_after_it_are_applied(world: World) -> No
     await world.catalog.put(product("p3", "Again"), product("p4", "Changed"))
     await world.at_head()
     response = await world.search("Changed", limit=1)
-    assert response.hits[0].product_id == "p4"
-    assert response.hits[0].cosine == pytest.approx(1.0)
+    assert response.product_ids[0] == "p4"
+    assert response.cosines[0] == pytest.approx(1.0)
     # its former vector is gone: nothing is as near to it as it was
-    assert (await world.search("Product p4", limit=1)).hits[0].cosine < 0.9999
+    assert (await world.search("Product p4", limit=1)).cosines[0] < 0.9999
     assert len(await world.ids()) == 1000
     assert (await world.collection()).vectors == 1299
 
@@ -110,9 +110,9 @@ async def test_a_text_that_changes_to_and_fro_while_it_waits_ends_right(world: W
     await until(lambda: "Other" in world.embedder.texts)
     world.embedder.may_answer.set()
     await world.at_head()
-    hit = (await world.search("First", limit=1)).hits[0]
-    assert hit.product_id == "p"
-    assert hit.cosine == pytest.approx(1.0)
+    response = await world.search("First", limit=1)
+    assert response.product_ids == ["p"]
+    assert response.cosines[0] == pytest.approx(1.0)
 
 
 async def test_a_price_that_changes_while_the_text_waits_does_not_embed_it_again(
@@ -144,8 +144,44 @@ async def test_a_revision_whose_change_was_superseded_is_not_reported_before_its
     world.embedder.may_answer.set()
     await world.search("p", min_revision=first)
     response = await world.search("New", limit=1)
-    assert response.hits[0].product_id == "p"
-    assert response.hits[0].cosine == pytest.approx(1.0)
+    assert response.product_ids[0] == "p"
+    assert response.cosines[0] == pytest.approx(1.0)
+
+
+async def test_tuning_between_changes_of_products_moves_the_revision_on(world: World) -> None:
+    world.catalog.page_size = 3
+    await world.catalog.tune()
+    await world.catalog.put(product("p"), product("q"))
+    for _ in range(5):
+        await world.catalog.tune()
+    await world.catalog.delete("q")
+    await world.catalog.put(product("p", "Changed"))
+    await world.catalog.tune()
+    last = await world.catalog.tune()
+    found = await world.at_head()
+    assert (found.applied_revision, found.vectors) == (last, 1)
+    revision = await world.catalog.tune()
+    assert (await world.search("Changed", min_revision=revision)).revision == revision
+    await world.holds_what_the_catalog_holds()
+    assert world.embedder.texts.count("Changed") == 1
+
+
+async def test_a_collection_is_ready_though_the_history_ends_with_tuning(world: World) -> None:
+    await world.at_head()
+    await world.catalog.put(*(product(f"p{n}") for n in range(700)))
+    for _ in range(600):
+        await world.catalog.tune()
+    world.embedder.spaces["late"] = 4
+    assert (await world.at_head("late")).vectors == 700
+
+
+async def test_a_catalog_of_tuning_alone_makes_a_ready_collection(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for _ in range(3):
+        await world.catalog.tune()
+    async with running(world):
+        found = await world.at_head()
+        assert (found.applied_revision, found.vectors) == (3, 0)
 
 
 FAILURES: list[tuple[Callable[[], VitrinaError], str]] = [
@@ -176,7 +212,7 @@ async def test_an_embedder_that_goes_away_and_comes_back_is_waited_for(world: Wo
     await world.embedder.upstream.stop()
     await world.catalog.put(product("p"))
     await world.stalled("EMBEDDER_UNAVAILABLE")
-    assert list((await world.search("x")).hits) == []
+    assert list((await world.search("x")).product_ids) == []
     await world.embedder.upstream.start()
     await world.holds_what_the_catalog_holds()
     await world.stalled("")

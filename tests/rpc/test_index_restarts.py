@@ -47,6 +47,24 @@ async def with_saved_graph(world: World) -> int:
     return (await world.collection()).graph_vectors
 
 
+async def test_a_restart_amid_tuning_goes_on_behind_what_was_applied(world: World) -> None:
+    await world.catalog.put(product("p"), product("q"))
+    for _ in range(3):
+        await world.catalog.tune()
+    await world.at_head()
+    await world.stop_index()
+    await world.catalog.tune()
+    await world.catalog.put(product("p", "Changed"))
+    await world.catalog.tune()
+    await world.catalog.tune()
+    await world.start_index()
+    await world.holds_what_the_catalog_holds()
+    assert world.catalog.watches[-1] == 5
+    await world.restart_index()
+    found = await world.collection()
+    assert (found.state, found.applied_revision) == (pb.COLLECTION_STATE_READY, 9)
+
+
 async def test_a_restart_is_ready_at_once_and_embeds_nothing(world: World) -> None:
     await world.catalog.put(*(product(f"p{n}") for n in range(100)))
     await world.at_head()

@@ -40,15 +40,17 @@ async def refusal(call: Any) -> VitrinaError:
     return caught.value
 
 
+def cosines_of(response: pb.SearchResponse | pb.SimilarResponse) -> dict[str, float]:
+    return dict(zip(response.product_ids, response.cosines, strict=True))
+
+
 async def test_order_and_scores_are_those_of_the_cosine(world: World) -> None:
     response = await world.search("warm headphones", limit=50)
     query = world.vector("warm headphones")
     cosines = {id_: float(world.vector(world.text(id_)) @ query) for id_ in world.catalog.products}
     expected = sorted(cosines, key=lambda id_: -cosines[id_])
-    assert [hit.product_id for hit in response.hits] == expected
-    assert [hit.cosine for hit in response.hits] == pytest.approx(
-        [cosines[id_] for id_ in expected], abs=1e-6
-    )
+    assert list(response.product_ids) == expected
+    assert response.cosines == pytest.approx([cosines[id_] for id_ in expected], abs=1e-6)
     assert response.plan.strategy == pb.STRATEGY_EXACT
     assert (response.plan.vectors, response.plan.passing) == (50, 50)
     assert response.revision == 50
@@ -57,7 +59,8 @@ async def test_order_and_scores_are_those_of_the_cosine(world: World) -> None:
 async def test_limit_keeps_the_nearest(world: World) -> None:
     everything = await world.search("x", limit=50)
     few = await world.search("x", limit=7)
-    assert list(few.hits) == list(everything.hits)[:7]
+    assert list(few.product_ids) == everything.product_ids[:7]
+    assert list(few.cosines) == everything.cosines[:7]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,7 @@ async def test_a_category_is_its_subtree_and_nothing_else(world: World, category
 
 async def test_an_unknown_category_finds_nothing(world: World) -> None:
     response = await world.search("x", filter='category = "Audi"')
-    assert (list(response.hits), response.plan.passing) == ([], 0)
+    assert (list(response.product_ids), response.plan.passing) == ([], 0)
 
 
 async def test_inactive_products_are_kept_but_not_found(world: World) -> None:
@@ -96,10 +99,8 @@ async def test_similar_is_by_the_stored_vector_and_without_itself(world: World) 
     request = pb.SimilarRequest(spaces=["small-1"], product_id="p7", limit=49)
     response = await world.stub.Similar(request)
     by_text = await world.search(world.text("p7"), limit=50)
-    assert by_text.hits[0].product_id == "p7"
-    assert [hit.product_id for hit in response.hits] == [
-        hit.product_id for hit in list(by_text.hits)[1:]
-    ]
+    assert by_text.product_ids[0] == "p7"
+    assert list(response.product_ids) == by_text.product_ids[1:]
     assert response.space == "small-1"
     assert response.revision == 50
 
@@ -114,7 +115,7 @@ async def test_similar_keeps_away_from_what_is_unlike(world: World) -> None:
     wanted /= np.linalg.norm(wanted)
     others = [f"p{n}" for n in range(50) if n not in (7, 8, 9)]
     cosines = {id_: float(world.vector(world.text(id_)) @ wanted) for id_ in others}
-    assert {hit.product_id: hit.cosine for hit in response.hits} == pytest.approx(cosines, abs=1e-3)
+    assert cosines_of(response) == pytest.approx(cosines, abs=1e-3)
 
 
 async def test_what_is_unlike_must_be_there_be_few_and_not_the_product_itself(
@@ -213,8 +214,7 @@ async def test_an_attribute_may_be_compared_from_the_first_request_on(world: Wor
     similar = pb.SimilarRequest(
         spaces=["small-1"], product_id="p3", limit=10, filter="attributes.new = true"
     )
-    hits = (await world.stub.Similar(similar)).hits
-    assert [hit.product_id for hit in hits] == ["p1"]
+    assert (await world.stub.Similar(similar)).product_ids == ["p1"]
     await world.catalog.put(product("p1", attributes={"size": Value(number_value=8)}))
     await world.at_head()
     assert await world.ids(filter="attributes.size > 5") == {"p1", "p2", "p3"}
@@ -236,7 +236,7 @@ async def test_a_search_waits_for_its_min_revision(world: World) -> None:
     assert not search.done()
     world.embedder.may_answer.set()
     response = await search
-    assert response.hits[0].product_id == "new"
+    assert response.product_ids[0] == "new"
     assert response.revision >= revision
 
 
@@ -255,7 +255,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(world: World) -> None:
     for search in searches:
         search.cancel()
     await asyncio.wait(searches)
-    assert len((await world.search("x")).hits) == 10
+    assert len((await world.search("x")).product_ids) == 10
 
 
 async def test_every_field_of_a_collection_is_told(world: World) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from collections.abc import Collection as AnyOf
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,14 @@ from services.common.errors import FailedPrecondition
 from services.common.filters import Column, Comparison, Field, Operator, parse
 from services.index.collection import Collection
 from services.index.engines.faiss import FaissEngine
-from services.index.engines.protocol import BuildCancelled, Graph, GraphParameters
+from services.index.engines.protocol import (
+    Bits,
+    BuildCancelled,
+    Graph,
+    GraphParameters,
+    Positions,
+    Scores,
+)
 from services.index.graph_files import GraphFiles
 from services.index.model import Batch, Columns, Matrix, Space, Vector
 from services.index.policy import GraphPolicy
@@ -64,6 +72,16 @@ class GatedEngine(FaissEngine):
         self.may_build = threading.Event()
         self.may_build.set()
         self.is_building = threading.Event()
+        self.may_scan = threading.Event()
+        self.may_scan.set()
+        self.is_scanning = threading.Event()
+
+    def scan(
+        self, rows: Matrix, query: Vector, count: int, *, passing: Bits | None
+    ) -> tuple[Positions, Scores]:
+        self.is_scanning.set()
+        assert self.may_scan.wait(5)
+        return super().scan(rows, query, count, passing=passing)
 
     def build(
         self,
@@ -121,7 +139,7 @@ def batch(revision: int, numbers: Iterable[int], *, removed: Iterable[int] = ())
 
 async def ids(collection: Collection) -> set[str]:
     found = await collection.search(vector_of(0), 1000, None, 0)
-    return {hit.product_id for hit in found.hits}
+    return set(found.product_ids)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -179,9 +197,9 @@ async def holds(
         }
         within = Comparison(Field(Column.CATEGORY), Operator.EQUAL, path) if path else None
         found = await collection.search(query, 1000, within, 0)
-        assert {hit.product_id for hit in found.hits} == set(expected)
-        for hit in found.hits:
-            assert hit.cosine == pytest.approx(expected[hit.product_id], abs=2e-3)
+        assert dict(zip(found.product_ids, found.cosines, strict=True)) == pytest.approx(
+            expected, abs=2e-3
+        )
         assert (found.vectors, found.passing) == (len(known), len(expected))
 
 
@@ -266,6 +284,32 @@ async def test_a_wait_for_a_revision_ends_when_the_content_is_dropped(setting: S
             await waiting
 
 
+async def test_what_is_measured_is_of_the_state_that_the_hits_are_of(setting: Setting) -> None:
+    async with setting.collection() as collection:
+        await collection.apply(batch(1, [1, 2, 3]))
+        setting.engine.may_scan.clear()
+        searching = asyncio.create_task(
+            collection.search(
+                vector_of(2), 10, None, 0, toward_ids=["p3"], measured_ids=["p4", "p3", "p2", "p1"]
+            )
+        )
+        await until(setting.engine.is_scanning.is_set)
+        # p3 goes, p4 comes, and p1 gets another vector
+        another = Columns("p1", b"", "A", "", None, None, True, 2)
+        changed = batch(2, [4], removed=[3])
+        await collection.apply(
+            replace(changed, embedded=[*changed.embedded, (another, vector_of(99))])
+        )
+        setting.engine.may_scan.set()
+        found = await searching
+        moved = vector_of(2) + vector_of(3) / 2
+        moved /= np.linalg.norm(moved)
+        expected = {f"p{n}": float(vector_of(n) @ moved) for n in (3, 2, 1)}
+        assert dict(zip(found.product_ids, found.cosines, strict=True)) == pytest.approx(expected)
+        assert list(found.measured_cosines) == pytest.approx([-2.0, *expected.values()])
+        assert found.revision == 1
+
+
 def colored(revision: int, colors: Mapping[int, str], *, retained: bool = False) -> Batch:
     rows = [
         Columns(f"p{n}", b"", "A", "", None, None, True, revision, {"color": color})
@@ -282,7 +326,7 @@ RED = parse('attributes.color = "red"')
 
 async def red(collection: Collection, *, min_revision: int = 0) -> set[str]:
     found = await collection.search(vector_of(0), 1000, RED, min_revision)
-    return {hit.product_id for hit in found.hits}
+    return set(found.product_ids)
 
 
 async def test_an_attribute_is_read_once_and_batches_keep_it_right(setting: Setting) -> None:

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.index.documents import DocumentTemplate, text_hash
-from services.index.model import Change, Product
+from services.index.model import Change, ChangeKind, Product
 from services.index.planning import Plan, Planner
 
 REMOVED = "removed"
 SUPERSEDED = "superseded"
+TUNING = "tuning"
 
 
 class Stored:
@@ -31,14 +32,16 @@ class Stored:
 
 def change(revision: int, id_: str, what: str) -> Change:
     if what == REMOVED:
-        return Change(revision, id_, is_removal=True)
+        return Change(revision, ChangeKind.REMOVAL, id_)
     if what == SUPERSEDED:
-        return Change(revision, id_)
+        return Change(revision, ChangeKind.UPSERT, id_)
+    if what == TUNING:
+        return Change(revision, ChangeKind.TUNING)
     named = Product(
         id=id_, name=what, description="", category="", brand="", price_e4=None, stock=None,
         attributes={}, is_active=True, revision=revision,
     )  # fmt: skip
-    return Change(revision, id_, named)
+    return Change(revision, ChangeKind.UPSERT, id_, named)
 
 
 def planner(stored: Stored, applied_revision: int = 0) -> Planner:
@@ -89,6 +92,28 @@ async def test_a_removal_before_a_superseded_change_is_applied() -> None:
     assert (plan.removed, plan.revision) == (["a"], 1)
 
 
+async def test_tuning_moves_the_revision_on_and_nothing_else() -> None:
+    planning = planner(Stored())
+    first = await planning.plan(
+        [change(1, "", TUNING), change(2, "a", "x"), change(3, "", TUNING), change(4, "", TUNING)],
+        head_revision=4,
+        catalog_id="x",
+    )
+    assert [columns.product_id for columns, _ in first.documents] == ["a"]
+    assert (first.removed, first.revision, first.is_at_head) == ([], 4, True)
+    second = await planning.plan([change(5, "", TUNING), change(6, "", TUNING)], 6, "x")
+    assert (second.documents, second.retained, second.removed) == ([], [], [])
+    assert (second.position, second.revision, second.is_at_head) == (6, 6, True)
+
+
+async def test_tuning_does_not_end_the_wait_for_a_superseded_change() -> None:
+    planning = planner(Stored())
+    first = await planning.plan([change(1, "a", SUPERSEDED), change(2, "", TUNING)], 3, "x")
+    assert (first.position, first.revision, first.is_at_head) == (2, 0, False)
+    second = await planning.plan([change(3, "a", "x")], 3, "x")
+    assert (second.revision, second.is_at_head) == (3, True)
+
+
 async def test_no_changes_at_the_head_make_a_plan_that_says_so() -> None:
     plan = await planner(Stored(), applied_revision=7).plan([], 7, "x")
     assert (plan.revision, plan.is_at_head, plan.documents) == (7, True, [])
@@ -108,7 +133,7 @@ async def test_a_text_that_is_planned_is_not_asked_of_the_collection() -> None:
 operations = st.lists(
     st.tuples(
         st.sampled_from("abc"),
-        st.sampled_from(["x", "y", REMOVED]),
+        st.sampled_from(["x", "y", REMOVED, TUNING]),
         st.booleans(),  # whether a batch ends here
         st.booleans(),  # whether the oldest plan is applied then
     ),
@@ -130,6 +155,7 @@ async def test_whatever_is_in_flight_each_text_is_embedded_when_it_must_be(
         if ends:
             plan = await planning.plan(waiting, revision, "x")
             waiting = []
+            assert (plan.position, plan.revision, plan.is_at_head) == (revision, revision, True)
             for columns in plan.retained:
                 assert oracle.hashes[columns.product_id] == columns.text_hash
             for columns, _ in plan.documents:

@@ -82,6 +82,11 @@ def random_vector(seed: int) -> Vector:
     return vector / np.linalg.norm(vector)
 
 
+def vector_at(snapshot: Snapshot, slot: int) -> Vector:
+    vector: Vector = snapshot.gather(np.array([slot]))[0]
+    return vector
+
+
 def expected(known: dict[str, Known], query: Vector, passing: Node | None) -> dict[str, float]:
     return {
         id_: float(row.vector @ query)
@@ -94,16 +99,14 @@ def check(snapshot: Snapshot, known: dict[str, Known], query: Vector, passing: N
     """Compare one search for everything, and one for a few, with the dict."""
     cosines = expected(known, query, passing)
     found = snapshot.search(ENGINE, SCANNING, query, 1000, passing)
-    assert {hit.product_id for hit in found.hits} == set(cosines)
-    assert len(found.hits) == len(cosines) == found.passing
+    assert len(found.product_ids) == len(cosines) == found.passing
     assert found.vectors == len(known)
-    for hit in found.hits:
-        assert hit.cosine == pytest.approx(cosines[hit.product_id], abs=2e-3)
-    assert [hit.cosine for hit in found.hits] == sorted(
-        (h.cosine for h in found.hits), reverse=True
+    assert dict(zip(found.product_ids, found.cosines, strict=True)) == pytest.approx(
+        cosines, abs=2e-3
     )
+    assert found.cosines == sorted(found.cosines, reverse=True)
     few = snapshot.search(ENGINE, SCANNING, query, 3, passing)
-    assert [hit.cosine for hit in few.hits] == [hit.cosine for hit in found.hits[:3]]
+    assert few.cosines == found.cosines[:3]
 
 
 ALL_IDS = [f"p{n}" for n in range(30)]
@@ -238,11 +241,30 @@ class RowsAndDict(RuleBasedStateMachine):
         if slot is None:
             return
         snapshot = self.name(passing)
-        vector = snapshot.vector(slot)
+        vector = vector_at(snapshot, slot)
         assert vector == pytest.approx(self.known[id_].vector, abs=1e-3)
-        found = snapshot.search(ENGINE, SCANNING, vector, 1000, passing, without_slots=[slot])
+        without = np.array([slot])
+        found = snapshot.search(ENGINE, SCANNING, vector, 1000, passing, without_slots=without)
         cosines = expected(self.known, vector, passing)
-        assert {hit.product_id for hit in found.hits} == set(cosines) - {id_}
+        assert set(found.product_ids) == set(cosines) - {id_}
+
+    @rule(seed=seeds, measured=st.lists(ids, max_size=20), passing=filters)
+    def measure(self, seed: int, measured: list[str], passing: Node | None) -> None:
+        snapshot = self.name(passing)
+        query = random_vector(seed)
+        slots = self.rows.slots_of(measured)
+        found = snapshot.search(ENGINE, SCANNING, query, 1, passing, measured_slots=slots)
+        assert list(found.measured_cosines) == pytest.approx(
+            [
+                float(self.known[id_].vector @ query) if id_ in self.known else -2
+                for id_ in measured
+            ],
+            abs=2e-3,
+        )
+        vectors = snapshot.gather(slots)
+        for id_, vector in zip(measured, vectors, strict=True):
+            held = self.known[id_].vector if id_ in self.known else np.zeros(DIMENSIONS)
+            assert vector == pytest.approx(held, abs=1e-3)
 
     @rule(seed=seeds, passing=filters)
     def search(self, seed: int, passing: Node | None) -> None:
@@ -311,21 +333,21 @@ def test_a_large_collection_is_searched_by_its_graph_with_a_good_recall() -> Non
     rng = np.random.default_rng(3)
     hits = 0
     for _ in range(50):
-        query = snapshot.vector(int(rng.integers(9000)))
+        query = vector_at(snapshot, int(rng.integers(9000)))
         query = query + 0.1 * rng.standard_normal(32).astype(np.float32)
         query /= np.linalg.norm(query)
         found = snapshot.search(ENGINE, policy, query, 10, BY_NOTHING)
         assert found.strategy is Strategy.GRAPH
         exact = snapshot.search(ENGINE, GraphPolicy(ef_search=10_000), query, 10, BY_NOTHING)
         assert exact.strategy is Strategy.EXACT
-        hits += len({hit.product_id for hit in found.hits} & {h.product_id for h in exact.hits})
+        hits += len(set(found.product_ids) & set(exact.product_ids))
     assert hits / 500 >= 0.97
 
 
 def test_few_rows_that_pass_are_compared_one_by_one() -> None:
     snapshot = filled(6000).snapshot
-    found = snapshot.search(ENGINE, GraphPolicy(), snapshot.vector(5), 100, RARE)
-    assert (found.strategy, found.passing, len(found.hits)) == (Strategy.EXACT, 60, 60)
+    found = snapshot.search(ENGINE, GraphPolicy(), vector_at(snapshot, 5), 100, RARE)
+    assert (found.strategy, found.passing, len(found.product_ids)) == (Strategy.EXACT, 60, 60)
 
 
 class Careless(GraphPolicy):
@@ -337,8 +359,8 @@ class Careless(GraphPolicy):
 
 def test_a_walk_that_finds_too_few_is_made_good_by_a_scan() -> None:
     snapshot = filled(6000).snapshot
-    found = snapshot.search(ENGINE, Careless(), snapshot.vector(5), 60, RARE)
-    assert (found.strategy, len(found.hits)) == (Strategy.EXACT, 60)
+    found = snapshot.search(ENGINE, Careless(), vector_at(snapshot, 5), 60, RARE)
+    assert (found.strategy, len(found.product_ids)) == (Strategy.EXACT, 60)
 
 
 def test_a_graph_whose_rows_are_gone_finds_what_came_after() -> None:
@@ -356,7 +378,7 @@ def test_a_graph_whose_rows_are_gone_finds_what_came_after() -> None:
         np.array([301]),
     )
     found = rows.snapshot.search(ENGINE, GraphPolicy(), vector, 10, BY_NOTHING)
-    assert [hit.product_id for hit in found.hits] == ["late"]
+    assert found.product_ids == ["late"]
     assert rows.dead_graph_rows == 300
 
 
@@ -374,12 +396,13 @@ def test_however_few_pass_the_nearest_of_them_are_found(passing: int, policy: Gr
     stocks = np.concatenate([np.arange(6000), 100 * np.arange(60)])
     right = 0
     for number in range(20):
-        query = snapshot.vector(number * 300)
+        query = vector_at(snapshot, number * 300)
         found = snapshot.search(ENGINE, policy, query, 10, parse(f"stock < {passing}"))
         assert found.passing == np.count_nonzero(stocks < passing)
-        assert len(found.hits) == min(10, found.passing)
+        assert len(found.product_ids) == min(10, found.passing)
         cosines = np.where(stocks < passing, vectors @ query, -2)
-        nearest = {snapshot.product_ids[slot] for slot in np.argsort(-cosines)[: len(found.hits)]}
-        right += len(nearest & {hit.product_id for hit in found.hits})
+        best = np.argsort(-cosines)[: len(found.product_ids)]
+        nearest = {snapshot.product_ids[slot] for slot in best}
+        right += len(nearest & set(found.product_ids))
     if type(policy) is GraphPolicy:
         assert right >= 0.97 * 20 * min(10, found.passing)

@@ -9,10 +9,17 @@ from google.protobuf import struct_pb2
 from services.common import categories
 from services.common.rpc_status import calling
 from services.common.telemetry import get_logger
-from services.index.model import Change, ChangePage, Product
+from services.index.model import Change, ChangeKind, ChangePage, Product
 from vitrina.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 
 log = get_logger()
+
+# A kind that is not known here is taken for a superseded upsert: then the collection
+# does not claim to reflect its revision.
+_KINDS = {
+    catalog_pb2.CHANGE_KIND_DELETE: ChangeKind.REMOVAL,
+    catalog_pb2.CHANGE_KIND_TUNING: ChangeKind.TUNING,
+}
 
 # Converted before the event loop gets to do something else.
 _CHANGES_PER_PAGE = 64
@@ -49,9 +56,9 @@ def _pages(response: catalog_pb2.WatchChangesResponse) -> Iterator[ChangePage]:
 def _change(change: catalog_pb2.Change) -> Change:
     return Change(
         revision=change.revision,
+        kind=_KINDS.get(change.kind, ChangeKind.UPSERT),
         product_id=change.product_id,
         product=_product(change.product) if change.HasField("product") else None,
-        is_removal=change.kind == catalog_pb2.CHANGE_KIND_DELETE,
     )
 
 
