@@ -1,13 +1,27 @@
 """The gateway's upstreams as plain objects that can fail, hang and change."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from services.common import filters
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common import facets, filters
 from services.common.errors import DeadlineExceeded, Unavailable, VitrinaError
-from services.gateway.answers import Candidates, Explanation, Plan, Product, Strategy
-from services.gateway.ports import CatalogState, Collection, QueryVector, Space, Watched
+from services.gateway.answers import Facet, FacetValue, Highlights, Plan, Product, Strategy
+from services.gateway.candidates import Arranged, Rule, VectorHits, WordHits
+from services.gateway.ports import (
+    CatalogState,
+    Collection,
+    Hydrated,
+    Marking,
+    Near,
+    QueryVector,
+    Space,
+    Watched,
+)
 from services.gateway.upstreams.catalog import ProductFacts
 from vitrina.catalog.v1.catalog_pb2 import Product as ProductMessage
 
@@ -61,18 +75,20 @@ class FakeIndex:
     ready: set[str] = field(default_factory=lambda: {"best", "local"})
     trouble: Trouble = field(default_factory=Trouble)
     may_answer: asyncio.Event | None = None
+    # With a second round, led by others, this is the ranking.
+    second_ranking: list[str] | None = None
+    toward: Sequence[str] = ()
+    rows: dict[str, list[float]] = field(default_factory=dict)
+    vectors_trouble: Trouble = field(default_factory=Trouble)
 
     async def is_serving(self, timeout_seconds: float) -> bool:
         return True
 
-    def _found(self, limit: int, space: str) -> Candidates:
-        hits = [
-            (product_id, Explanation.by_meaning(rank, 1.0 - rank / 100))
-            for rank, product_id in enumerate(self.ranking[:limit], start=1)
-        ]
-        return Candidates(
-            hits, self.revision, Plan(Strategy.EXACT, 9, 9, len(hits), 0, len(hits)), space
-        )
+    def _found(self, ranking: Sequence[str], limit: int, space: str) -> VectorHits:
+        ids = ranking[:limit]
+        plan = Plan(Strategy.EXACT, 9, len(ranking), len(ids), 0, len(ids))
+        cosines = [1.0 - rank / 100 for rank in range(1, len(ids) + 1)]
+        return VectorHits(ids, cosines, self.revision, plan, space)
 
     async def search(
         self,
@@ -82,14 +98,18 @@ class FakeIndex:
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
-    ) -> Candidates:
+        near: Near = Near(),  # noqa: B008
+    ) -> VectorHits:
         await self.trouble.meet(timeout_seconds)
         if self.may_answer:
             await self.may_answer.wait()
         if self.revision < min_revision:
             await asyncio.sleep(timeout_seconds)
             raise DeadlineExceeded("late", reason="REVISION_NOT_REACHED")
-        return self._found(limit, query.space)
+        if near.toward:
+            self.toward = near.toward
+            return self._found(self.second_ranking or self.ranking, limit, query.space)
+        return self._found(self.ranking, limit, query.space)
 
     async def similar(
         self,
@@ -101,12 +121,16 @@ class FakeIndex:
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
-    ) -> Candidates:
+    ) -> VectorHits:
         await self.trouble.meet(timeout_seconds)
-        found = self._found(limit, spaces[0])
-        return replace(
-            found, hits=[hit for hit in found.hits if hit[0] not in {product_id, *unlike}]
-        )
+        others = [id_ for id_ in self.ranking if id_ not in {product_id, *unlike}]
+        return self._found(others, limit, spaces[0])
+
+    async def vectors(
+        self, space: str, ids: Sequence[str], timeout_seconds: float
+    ) -> NDArray[np.float32]:
+        await self.vectors_trouble.meet(timeout_seconds)
+        return np.array([self.rows[product_id] for product_id in ids], dtype=np.float32)
 
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
         await self.trouble.meet(timeout_seconds)
@@ -127,19 +151,40 @@ class FakeCatalog:
     requires_words: bool = False
     corrections: dict[str, str] = field(default_factory=dict)
     identified: set[str] = field(default_factory=set)
+    rules: list[Rule] = field(default_factory=list)
+    limits: list[int] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)
 
-    def add(self, product_id: str, name: str, category: str = "Home") -> None:
-        self.products[product_id] = ProductMessage(id=product_id, name=name, category=category)
+    def add(
+        self,
+        product_id: str,
+        name: str,
+        category: str = "Home",
+        *,
+        brand: str = "",
+        price: str = "",
+    ) -> None:
+        self.products[product_id] = ProductMessage(
+            id=product_id, name=name, category=category, brand=brand, price=price
+        )
 
     async def is_serving(self, timeout_seconds: float) -> bool:
         return True
 
     async def search_text(
-        self, text: str, *, limit: int, filter_text: str, literal: bool, timeout_seconds: float
-    ) -> Candidates:
+        self,
+        text: str,
+        *,
+        limit: int,
+        filter_text: str,
+        literal: bool,
+        order_by: str,
+        timeout_seconds: float,
+    ) -> WordHits:
         await self.trouble.meet(timeout_seconds)
         if not self.has_words:
             raise Unavailable("no words")
+        self.limits.append(limit)
         correction = "" if literal else self.corrections.get(text, "")
         condition = filters.parse(filter_text)
         found = [
@@ -148,21 +193,17 @@ class FakeCatalog:
             if (correction or text) in product.name
             and (condition is None or self.passes(product, condition))
         ]
-        hits = [
-            (
-                product_id,
-                Explanation.by_words(
-                    rank, 10.0 / rank, is_exact_identifier=product_id in self.identified
-                ),
-            )
-            for rank, product_id in enumerate(found[:limit], start=1)
-        ]
-        return Candidates(
-            hits,
+        found.sort(key=lambda product_id: product_id not in self.identified)
+        ids = found[:limit]
+        return WordHits(
+            ids,
+            [10.0 / rank for rank in range(1, len(ids) + 1)],
             self.revision,
-            Plan(Strategy.TEXT, candidates=len(hits), lexical_candidates=len(hits)),
-            corrected_query=correction,
-            requires_words=self.requires_words,
+            len(self.identified.intersection(ids)),
+            correction,
+            self.requires_words,
+            len(ids) == len(found),
+            self.rules,
         )
 
     def passes(self, product: Product, condition: filters.Node) -> bool:
@@ -171,6 +212,69 @@ class FakeCatalog:
     async def get_products(self, ids: Sequence[str], timeout_seconds: float) -> Sequence[Product]:
         await self.trouble.meet(timeout_seconds)
         return [self.products[product_id] for product_id in ids if product_id in self.products]
+
+    async def hydrate(
+        self, ids: Sequence[str], marking: Marking | None, timeout_seconds: float
+    ) -> Hydrated:
+        products = await self.get_products(ids, timeout_seconds)
+        return Hydrated(
+            products,
+            [
+                Highlights(f"<mark>{marking.query}</mark> {product.name}", "") if marking else None
+                for product in products
+            ],
+        )
+
+    async def arrange(
+        self,
+        ids: Sequence[str],
+        *,
+        filter_text: str,
+        order_by: str = "",
+        facet_texts: Sequence[str] = (),
+        conditions: Sequence[str] = (),
+        timeout_seconds: float,
+    ) -> Arranged:
+        await self.trouble.meet(timeout_seconds)
+        passing = filters.parse(filter_text)
+        left = [
+            self.products[product_id]
+            for product_id in ids
+            if product_id in self.products
+            and (passing is None or self.passes(self.products[product_id], passing))
+        ]
+        if order_by == "price":
+            left.sort(key=lambda product: float(product.price or "inf"))
+        return Arranged(
+            [product.id for product in left],
+            [
+                Facet(
+                    spec.name,
+                    [
+                        FacetValue(value, count, "")
+                        for value, count in Counter(
+                            getattr(product, spec.name) for product in left
+                        ).most_common()
+                    ],
+                    0,
+                    0,
+                )
+                for spec in facets.parse(facet_texts)
+            ],
+            [
+                frozenset(
+                    product.id
+                    for product in left
+                    if (node := filters.parse(text)) and self.passes(product, node)
+                )
+                for text in conditions
+            ],
+            self.revision,
+        )
+
+    async def record_queries(self, counts: Mapping[str, int], timeout_seconds: float) -> None:
+        await self.trouble.meet(timeout_seconds)
+        self.asked.update(counts)
 
     async def get_state(self, timeout_seconds: float) -> CatalogState:
         await self.trouble.meet(timeout_seconds)

@@ -4,12 +4,16 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
+from google.protobuf.descriptor import ServiceDescriptor
+
 from services.common.channel import open_channel
 from services.common.server import Service, run
 from services.common.settings import load
+from services.gateway.assembly import Assembly
 from services.gateway.cache import AnswerCache, Lifetimes
 from services.gateway.codec import ProtobufCodec
 from services.gateway.following import CatalogFollower, ReadySpaces
+from services.gateway.popularity import Popularity
 from services.gateway.proxy import add_proxy
 from services.gateway.retrieval import Retrieval
 from services.gateway.search import Searching
@@ -21,10 +25,25 @@ from services.gateway.upstreams.catalog import GrpcCatalog
 from services.gateway.upstreams.embedder import GrpcEmbedder
 from services.gateway.upstreams.index import GrpcIndex
 from services.gateway.validity import ChangeLog
-from vitrina.catalog.v1 import catalog_pb2
+from services.gateway.ways import Ways
+from vitrina.catalog.v1 import catalog_pb2, suggestion_pb2, tuning_pb2
 from vitrina.search.v1 import search_pb2, search_pb2_grpc
 
-WRITES = ("UpsertProduct", "BatchUpsertProducts", "DeleteProduct")
+# The catalog's services that are passed on, and those of their methods that write.
+PASSED_ON: dict[ServiceDescriptor, tuple[str, ...]] = {
+    catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]: (
+        "UpsertProduct",
+        "BatchUpsertProducts",
+        "DeleteProduct",
+    ),
+    suggestion_pb2.DESCRIPTOR.services_by_name["SuggestionService"]: (),
+    tuning_pb2.DESCRIPTOR.services_by_name["TuningService"]: (
+        "PutRule",
+        "DeleteRule",
+        "PutSynonyms",
+        "DeleteSynonyms",
+    ),
+}
 # The feed takes milliseconds; while it is broken, cached answers are labelled as unverified.
 KNOWN_WRITE_SECONDS = 0.25
 
@@ -60,13 +79,15 @@ def compose(settings: GatewaySettings) -> Service:
         ),
     )
     spaces = ReadySpaces(embedder, index)
-    retrieval = Retrieval(
-        embedder, index, catalog, spaces, changes, cache, settings.embed_budget_seconds
-    )
-    searching = Searching(retrieval, catalog, spaces, changes, cache)
+    ways = Ways(embedder, index, catalog, spaces, changes, cache, settings.embed_budget_seconds)
+    retrieval = Retrieval(ways, changes, feedback_products=settings.feedback_products)
+    assembly = Assembly(retrieval, catalog, index)
+    searching = Searching(retrieval, assembly, catalog, spaces, changes, cache)
+    popularity = Popularity(catalog)
     servicer = SearchServicer(
         searching,
         StatusReader(embedder, index, catalog, cache, changes),
+        popularity,
         budget_seconds=settings.query_budget_seconds,
         semantic_weight=settings.semantic_weight,
     )
@@ -75,27 +96,30 @@ def compose(settings: GatewaySettings) -> Service:
         """Let a write end only when no cached answer of this gateway is older than it."""
         await changes.reached(response.revision, KNOWN_WRITE_SECONDS)
 
-    catalog_service = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
     search_service = search_pb2.DESCRIPTOR.services_by_name["SearchService"]
     adapters: list[AbstractAsyncContextManager[Any]] = [
         *channels.values(),
         CatalogFollower(catalog, changes),
         spaces,
+        popularity,
     ]
     if redis:
         adapters.append(redis)
     return Service(
         name="gateway",
         listen=settings.listen,
-        service_names=[search_service.full_name, catalog_service.full_name],
+        service_names=[search_service.full_name, *(service.full_name for service in PASSED_ON)],
         registrations=[
             partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer),
-            partial(
-                add_proxy,
-                catalog_service,
-                "catalog",
-                channels["catalog"],
-                dict.fromkeys(WRITES, known_here),
+            *(
+                partial(
+                    add_proxy,
+                    service,
+                    "catalog",
+                    channels["catalog"],
+                    dict.fromkeys(writes, known_here),
+                )
+                for service, writes in PASSED_ON.items()
             ),
         ],
         adapters=adapters,

@@ -1,21 +1,10 @@
-"""The words of the gateway: queries, hits, answers, and what is said about them."""
+"""The words of the gateway: results, answers, and what is said about them."""
 
 import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
-
-from services.common import categories, filters
-from services.common.errors import InvalidArgument
-
-MAX_QUERY_CHARACTERS = 1_000
-MAX_PAGE_SIZE = 100
-DEFAULT_PAGE_SIZE = 10
-MAX_BUDGET_SECONDS = 60.0
-MAX_UNLIKE = 10
-# BM25 at which a lexical score is one half.
-BM25_MIDPOINT = 10.0
 
 
 class Degradation(enum.IntEnum):
@@ -27,14 +16,7 @@ class Degradation(enum.IntEnum):
     STALE_INDEX = 4
     CACHE_DOWN = 5
     UNVERIFIED_CACHE = 6
-
-
-class Mode(enum.IntEnum):
-    """What ranks; the numbers are those of the contract."""
-
-    HYBRID = 1
-    LEXICAL = 2
-    SEMANTIC = 3
+    NOT_DIVERSE = 7
 
 
 class Provenance(enum.IntEnum):
@@ -71,129 +53,13 @@ class Product(Protocol):
         """The name."""
 
 
-@dataclass(frozen=True)
-class Filter:
-    """What products must pass: the tree, its canonical text, and the category that bounds it."""
+class AppliedRule(NamedTuple):
+    """What a rule did to one result; zeros: nothing of that kind."""
 
-    node: filters.Node | None = None
-    text: str = ""
-    category: str = ""
-
-    @classmethod
-    def parse(cls, filter_text: str, category: str) -> "Filter":
-        """Return both as one filter, or raise InvalidArgument (filter, category)."""
-        path = categories.parsed(category)
-        within = (
-            filters.Comparison(filters.Field(filters.Column.CATEGORY), filters.Operator.EQUAL, path)
-            if path
-            else None
-        )
-        node = filters.all_of(within, filters.parse(filter_text))
-        if node is None:
-            return cls()
-        return cls(node, filters.canonical(node), filters.category_bound(node))
-
-
-@dataclass(frozen=True)
-class Query:
-    """A search within limits: text without superfluous white space."""
-
-    text: str
-    page_size: int
-    min_revision: int
-    budget_seconds: float
-    filter: Filter = Filter()
-    mode: Mode = Mode.HYBRID
-    # The part of meaning in a hybrid answer, 0 to 1.
-    semantic_weight: float = 0.5
-    # No correction of the spelling.
-    literal: bool = False
-    skip_cache: bool = False
-
-
-@dataclass(frozen=True)
-class SimilarQuery:
-    """A search by the vector of a product."""
-
-    product_id: str
-    page_size: int
-    min_revision: int
-    budget_seconds: float
-    filter: Filter = Filter()
-    # Ids of products to keep away from.
-    unlike: Sequence[str] = ()
-
-
-def parse_text(query: str) -> str:
-    """Return the query text with single spaces, or raise InvalidArgument."""
-    if len(query) > MAX_QUERY_CHARACTERS:
-        raise InvalidArgument(
-            "query", f"{len(query)} characters given, at most {MAX_QUERY_CHARACTERS}"
-        )
-    text = " ".join(query.replace("\x00", " ").split())
-    if not text:
-        raise InvalidArgument("query", "must not be empty")
-    return text
-
-
-def parse_product_id(product_id: str) -> str:
-    """Return the id, or raise InvalidArgument."""
-    if not product_id:
-        raise InvalidArgument("product_id", "must not be empty")
-    if len(product_id) > 512:
-        raise InvalidArgument("product_id", f"{len(product_id)} characters given, at most 512")
-    return product_id
-
-
-def parse_unlike(product_id: str, unlike: Sequence[str]) -> Sequence[str]:
-    """Return the ids of products to keep away from, or raise InvalidArgument."""
-    if len(unlike) > MAX_UNLIKE:
-        raise InvalidArgument("unlike", f"{len(unlike)} given, at most {MAX_UNLIKE}")
-    if product_id in unlike:
-        raise InvalidArgument("unlike", "holds product_id itself")
-    return list(unlike)
-
-
-def parse_page_size(page_size: int) -> int:
-    """Return the page size, the default for 0, or raise InvalidArgument."""
-    if not 0 <= page_size <= MAX_PAGE_SIZE:
-        raise InvalidArgument("page_size", f"{page_size} given, must be 1 to {MAX_PAGE_SIZE}")
-    return page_size or DEFAULT_PAGE_SIZE
-
-
-def parse_min_revision(min_revision: int) -> int:
-    """Return the revision, or raise InvalidArgument."""
-    if min_revision < 0:
-        raise InvalidArgument("min_revision", f"{min_revision} given, must be 0 or more")
-    return min_revision
-
-
-def parse_semantic_weight(weight: float | None, default: float) -> float:
-    """Return the weight, the default for None, or raise InvalidArgument."""
-    if weight is None:
-        return default
-    if not 0 <= weight <= 1:
-        raise InvalidArgument("semantic_weight", f"{weight:g} given, must be 0 to 1")
-    return weight
-
-
-def parse_mode(number: int) -> Mode:
-    """Return the mode, hybrid for 0, or raise InvalidArgument."""
-    try:
-        return Mode(number or Mode.HYBRID)
-    except ValueError:
-        raise InvalidArgument("mode", f"{number} is none") from None
-
-
-def parse_budget(timeout_seconds: float | None, default_seconds: float) -> float:
-    """Return the budget that a query asks for, or raise InvalidArgument."""
-    if timeout_seconds is None:
-        return default_seconds
-    if not 0 < timeout_seconds <= MAX_BUDGET_SECONDS:
-        raise InvalidArgument(
-            "timeout", f"{timeout_seconds:g} s given, must be above 0 and at most 60 s"
-        )
-    return timeout_seconds
+    rule_id: str
+    factor: float = 0.0
+    pinned_position: int = 0
+    is_buried: bool = False
 
 
 class Explanation(NamedTuple):
@@ -202,7 +68,7 @@ class Explanation(NamedTuple):
     A tuple, since a query makes hundreds of them.
     """
 
-    # 0 to 1, what the results are ranked by.
+    # 0 to 1 before the factors of rules; what the results are ranked by.
     score: float
     semantic_rank: int = 0
     cosine: float = 0.0
@@ -213,23 +79,13 @@ class Explanation(NamedTuple):
     # What each way gave to a fused score, 0 to 1.
     lexical_score: float = 0.0
     semantic_score: float = 0.0
+    # The place that the score alone would give, before rules and diversity.
+    score_rank: int = 0
+    rules: tuple[AppliedRule, ...] = ()
 
-    @classmethod
-    def by_meaning(cls, rank: int, cosine: float) -> "Explanation":
-        """Explain a place that a vector gave: (1 + cosine) / 2."""
-        return cls(min(1.0, max(0.0, (1.0 + cosine) / 2.0)), semantic_rank=rank, cosine=cosine)
 
-    @classmethod
-    def by_words(
-        cls, rank: int, bm25: float, *, is_exact_identifier: bool = False
-    ) -> "Explanation":
-        """Explain a place that words gave: bm25 / (bm25 + 10)."""
-        return cls(
-            bm25 / (bm25 + BM25_MIDPOINT),
-            lexical_rank=rank,
-            bm25=bm25,
-            is_exact_identifier=is_exact_identifier,
-        )
+# A product id and what made its place.
+Hit = tuple[str, Explanation]
 
 
 @dataclass(frozen=True)
@@ -242,20 +98,36 @@ class Plan:
     candidates: int = 0
     lexical_candidates: int = 0
     semantic_candidates: int = 0
+    # Products by whose vectors the query's was moved for a second round.
+    feedback_products: int = 0
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """Product ids with their explanations, the best first, and what they reflect."""
+class FacetValue:
+    """How many candidates have a value, and the filter that leaves those."""
 
-    hits: Sequence[tuple[str, Explanation]]
-    revision: int
-    plan: Plan
-    space: str = ""
-    # The query as it was searched, where its spelling was corrected.
-    corrected_query: str = ""
-    # Only what holds the words is an answer.
-    requires_words: bool = False
+    value: str
+    count: int
+    filter_text: str
+
+
+@dataclass(frozen=True)
+class Facet:
+    """The candidates by the values of a field."""
+
+    field: str
+    values: Sequence[FacetValue]
+    other_count: int
+    missing_count: int
+    is_exact: bool = False
+
+
+@dataclass(frozen=True)
+class Highlights:
+    """HTML with the words of the query marked."""
+
+    name: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -264,6 +136,7 @@ class Result:
 
     product: Product
     explanation: Explanation
+    highlights: Highlights | None = None
 
 
 @dataclass(frozen=True)
@@ -279,6 +152,13 @@ class Answer:
     computed_at: float
     # The query as it was searched, where its spelling was corrected.
     corrected_query: str = ""
+    next_page_token: str = ""
+    # Products of all pages, and whether there are no more.
+    total_size: int = 0
+    is_total_exact: bool = False
+    facets: tuple[Facet, ...] = ()
+    rule_ids: tuple[str, ...] = ()
+    synonym_ids: tuple[str, ...] = ()
 
     @property
     def categories(self) -> frozenset[str]:
@@ -296,6 +176,7 @@ class Timings:
     index_ms: float = 0.0
     text_ms: float = 0.0
     hydrate_ms: float = 0.0
+    arrange_ms: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from services.gateway.answers import Timings
 EMBED_SHARE = 0.5
 INDEX_SHARE = 0.7
 TEXT_SHARE = 0.8
+ARRANGE_SHARE = 0.8
 # The index answers in milliseconds or is in trouble; only a min_revision is waited for longer.
 INDEX_SECONDS = 1.0
 # The same of words, where vectors answer too.

@@ -12,12 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.gateway.answers import Answer, Provenance, Query
+from services.common.filters import Column
+from services.gateway.answers import Answer, Provenance
 from services.gateway.entries import Entry
+from services.gateway.pages import SET_SECONDS, PageToken, ResultSet
+from services.gateway.queries import Query
 from services.gateway.stores.memory import MemoryStore
 from services.gateway.validity import EVERYTHING, ChangeLog
 
-KEY_VERSION = 2
+KEY_VERSION = 3
 
 
 class SharedStore(Protocol):
@@ -40,6 +43,12 @@ class Codec(Protocol):
 
     def decode(self, body: bytes) -> Answer:
         """Return the answer; raise ValueError for bytes that are none."""
+
+    def encode_set(self, kept: ResultSet) -> bytes:
+        """Return the bytes of a whole result."""
+
+    def decode_set(self, body: bytes) -> ResultSet:
+        """Return the result; raise ValueError for bytes that are none."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +100,8 @@ class AnswerCache:
         """Return the key; None while the catalog is not known, when nothing can be valid."""
         if not self._changes.catalog_id:
             return None
-        parts: list[str | float] = [
-            query.text,
-            query.page_size,
-            query.filter.text,
-            query.mode.value,
-            query.semantic_weight,
-            query.literal,
-            space,
-        ]
+        facets = [spec.text for spec in query.facets]
+        parts = [query.digest.hex(), query.page_size, *facets, space]
         return f"answer:{KEY_VERSION}:{self._changes.catalog_id}:{_digest(parts)}"
 
     async def find_answer(self, key: str, min_revision: int) -> tuple[Answer, Provenance] | None:
@@ -133,7 +135,12 @@ class AnswerCache:
         """Keep a sound answer in both tiers. A degraded one is not kept: its cause may pass."""
         if answer.degraded:
             return
-        if query.filter.category:
+        # Facets may count what lies outside of the category.
+        is_wider = any(
+            spec.ignores_own_filter and spec.field.column is Column.CATEGORY
+            for spec in query.facets
+        )
+        if query.filter.category and not is_wider:
             touched, ttl = frozenset({query.filter.category}), self._lifetimes.answer
         else:
             touched = answer.categories or frozenset({EVERYTHING})
@@ -141,6 +148,24 @@ class AnswerCache:
         if self._changes.is_valid(answer.revision, touched):
             body = self._codec.encode(answer)
             self._put(key, Entry(body, answer.computed_at + ttl, answer.revision, touched))
+
+    async def find_result_set(self, token: PageToken) -> tuple[ResultSet, Provenance] | None:
+        """Return the result that a token belongs to, and the tier it came from."""
+        key = _set_key(token)
+        entry, provenance = self.memory.get(key), Provenance.MEMORY
+        if entry is None and self.shared is not None:
+            entry, provenance = await self.shared.get(key), Provenance.REDIS
+        if entry is None:
+            return None
+        try:
+            return self._codec.decode_set(entry.body), provenance
+        except ValueError:  # foreign bytes under our key
+            return None
+
+    def keep_result_set(self, token: PageToken, kept: ResultSet) -> None:
+        """Keep a result in both tiers, until its pages are read or forgotten."""
+        body = self._codec.encode_set(kept)
+        self._put(_set_key(token), Entry(body, self._clock() + SET_SECONDS))
 
     async def find_vector(self, space: str, text: str) -> bytes | None:
         """Return the packed float32 vector of a query text, if it is known."""
@@ -162,9 +187,13 @@ class AnswerCache:
             self.shared.put(key, entry)
 
 
+def _set_key(token: PageToken) -> str:
+    return f"set:{KEY_VERSION}:{token.set_id.hex()}"
+
+
 def _vector_key(space: str, text: str) -> str:
     return f"vector:{KEY_VERSION}:{space}:{_digest([text])}"
 
 
-def _digest(parts: Sequence[str | float]) -> str:
+def _digest(parts: Sequence[object]) -> str:
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()

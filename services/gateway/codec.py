@@ -1,17 +1,31 @@
 """Answers as protobuf: on their way out, and in the cache."""
 
+from collections.abc import Iterable, Iterator
+
+import numpy as np
 from google.protobuf.message import DecodeError
 
 from services.gateway.answers import (
     Answer,
+    AppliedRule,
     Degradation,
     Explanation,
+    Facet,
+    FacetValue,
+    Highlights,
+    Hit,
     Plan,
     Result,
     Served,
     Strategy,
 )
+from services.gateway.pages import ResultSet
+from vitrina.catalog.v1 import facet_pb2
+from vitrina.search.v1 import result_set_pb2
 from vitrina.search.v1 import search_pb2 as pb
+
+# Those of an explanation that are numbers; its rules come after them.
+_NUMBERS = 9
 
 
 def response_of(answer: Answer) -> pb.SearchResponse:
@@ -22,6 +36,7 @@ def response_of(answer: Answer) -> pb.SearchResponse:
                 product=result.product,  # type: ignore[arg-type]
                 score=result.explanation.score,
                 explanation=_explanation_message(result.explanation),
+                highlights=pb.Highlights(**vars(result.highlights)) if result.highlights else None,
             )
             for result in answer.results
         ],
@@ -29,44 +44,18 @@ def response_of(answer: Answer) -> pb.SearchResponse:
             revision=answer.revision,
             space=answer.space,
             degraded=sorted(answer.degraded),  # type: ignore[arg-type]
-            plan=pb.Plan(
-                strategy=answer.plan.strategy,  # type: ignore[arg-type]
-                vectors=answer.plan.vectors,
-                passing=answer.plan.passing,
-                candidates=answer.plan.candidates,
-                lexical_candidates=answer.plan.lexical_candidates,
-                semantic_candidates=answer.plan.semantic_candidates,
-            ),
+            plan=pb.Plan(**vars(answer.plan)),
         ),
         corrected_query=answer.corrected_query,
+        next_page_token=answer.next_page_token,
+        total_size=answer.total_size,
+        total_size_kind=_count_kind(answer.is_total_exact),
+        facets=map(_facet_message, answer.facets),
+        rule_ids=answer.rule_ids,
+        synonym_ids=answer.synonym_ids,
     )
     response.info.compute_time.FromNanoseconds(int(answer.computed_at * 1e9))
     return response
-
-
-def _explanation_message(explanation: Explanation) -> pb.Explanation:
-    return pb.Explanation(
-        semantic_rank=explanation.semantic_rank,
-        cosine=explanation.cosine,
-        lexical_rank=explanation.lexical_rank,
-        bm25=explanation.bm25,
-        is_exact_identifier=explanation.is_exact_identifier,
-        lexical_score=explanation.lexical_score,
-        semantic_score=explanation.semantic_score,
-    )
-
-
-def _explanation(score: float, message: pb.Explanation) -> Explanation:
-    return Explanation(
-        score,
-        message.semantic_rank,
-        message.cosine,
-        message.lexical_rank,
-        message.bm25,
-        message.is_exact_identifier,
-        message.lexical_score,
-        message.semantic_score,
-    )
 
 
 def served_response(served: Served) -> pb.SearchResponse:
@@ -92,26 +81,153 @@ class ProtobufCodec:
     def decode(self, body: bytes) -> Answer:
         """Return the answer; raise ValueError for bytes that are none."""
         try:
-            response = pb.SearchResponse.FromString(body)
+            return _answer(pb.SearchResponse.FromString(body))
         except DecodeError:
             raise ValueError("not a search response") from None
-        info = response.info
-        return Answer(
-            results=[
-                Result(result.product, _explanation(result.score, result.explanation))
-                for result in response.results
-            ],
-            revision=info.revision,
-            space=info.space,
-            degraded=frozenset(Degradation(number) for number in info.degraded),
-            plan=Plan(
-                Strategy(info.plan.strategy),
-                info.plan.vectors,
-                info.plan.passing,
-                info.plan.candidates,
-                info.plan.lexical_candidates,
-                info.plan.semantic_candidates,
-            ),
-            computed_at=info.compute_time.ToNanoseconds() / 1e9,
-            corrected_query=response.corrected_query,
+
+    def encode_set(self, kept: ResultSet) -> bytes:
+        """Return the bytes of a whole result."""
+        message = result_set_pb2.ResultSet(
+            answer=response_of(kept.answer),
+            product_ids=[product_id for product_id, _ in kept.hits],
+            explanations=np.array(
+                [explanation[:_NUMBERS] for _, explanation in kept.hits], dtype="<f4"
+            ).tobytes(),
         )
+        for position, (_, explanation) in enumerate(kept.hits):
+            if explanation.rules:
+                message.rules[position].rules.extend(_rule_messages(explanation.rules))
+        return message.SerializeToString()
+
+    def decode_set(self, body: bytes) -> ResultSet:
+        """Return the result; raise ValueError for bytes that are none."""
+        try:
+            message = result_set_pb2.ResultSet.FromString(body)
+        except DecodeError:
+            raise ValueError("not a result set") from None
+        return ResultSet(_answer(message.answer), list(_hits(message)))
+
+
+def _hits(message: result_set_pb2.ResultSet) -> Iterator[Hit]:
+    rows = np.frombuffer(message.explanations, dtype="<f4").reshape(-1, _NUMBERS).tolist()
+    for position, (product_id, row) in enumerate(zip(message.product_ids, rows, strict=True)):
+        score, semantic_rank, cosine, lexical_rank, bm25, is_exact, by_words, by_meaning, rank = row
+        rules = message.rules[position].rules if position in message.rules else ()
+        explanation = Explanation(
+            score,
+            int(semantic_rank),
+            cosine,
+            int(lexical_rank),
+            bm25,
+            bool(is_exact),
+            by_words,
+            by_meaning,
+            int(rank),
+            _applied_rules(rules),
+        )
+        yield product_id, explanation
+
+
+def _answer(response: pb.SearchResponse) -> Answer:
+    info = response.info
+    plan = info.plan
+    return Answer(
+        results=[
+            Result(
+                result.product,
+                _explanation(result.score, result.explanation),
+                Highlights(result.highlights.name, result.highlights.description)
+                if result.HasField("highlights")
+                else None,
+            )
+            for result in response.results
+        ],
+        revision=info.revision,
+        space=info.space,
+        degraded=frozenset(Degradation(number) for number in info.degraded),
+        plan=Plan(
+            Strategy(plan.strategy),
+            plan.vectors,
+            plan.passing,
+            plan.candidates,
+            plan.lexical_candidates,
+            plan.semantic_candidates,
+            plan.feedback_products,
+        ),
+        computed_at=info.compute_time.ToNanoseconds() / 1e9,
+        corrected_query=response.corrected_query,
+        next_page_token=response.next_page_token,
+        total_size=response.total_size,
+        is_total_exact=response.total_size_kind == facet_pb2.COUNT_KIND_EXACT,
+        facets=tuple(map(facet_of, response.facets)),
+        rule_ids=tuple(response.rule_ids),
+        synonym_ids=tuple(response.synonym_ids),
+    )
+
+
+def _explanation_message(explanation: Explanation) -> pb.Explanation:
+    return pb.Explanation(
+        semantic_rank=explanation.semantic_rank,
+        cosine=explanation.cosine,
+        lexical_rank=explanation.lexical_rank,
+        bm25=explanation.bm25,
+        is_exact_identifier=explanation.is_exact_identifier,
+        lexical_score=explanation.lexical_score,
+        semantic_score=explanation.semantic_score,
+        score_rank=explanation.score_rank,
+        rules=_rule_messages(explanation.rules),
+    )
+
+
+def _explanation(score: float, message: pb.Explanation) -> Explanation:
+    return Explanation(
+        score,
+        message.semantic_rank,
+        message.cosine,
+        message.lexical_rank,
+        message.bm25,
+        message.is_exact_identifier,
+        message.lexical_score,
+        message.semantic_score,
+        message.score_rank,
+        _applied_rules(message.rules),
+    )
+
+
+def _rule_messages(rules: Iterable[AppliedRule]) -> list[pb.AppliedRule]:
+    return [pb.AppliedRule(**rule._asdict()) for rule in rules]
+
+
+def _applied_rules(messages: Iterable[pb.AppliedRule]) -> tuple[AppliedRule, ...]:
+    return tuple(
+        AppliedRule(rule.rule_id, rule.factor, rule.pinned_position, rule.is_buried)
+        for rule in messages
+    )
+
+
+def _count_kind(is_exact: bool) -> facet_pb2.CountKind.ValueType:
+    return facet_pb2.COUNT_KIND_EXACT if is_exact else facet_pb2.COUNT_KIND_LOWER_BOUND
+
+
+def _facet_message(facet: Facet) -> facet_pb2.Facet:
+    return facet_pb2.Facet(
+        field=facet.field,
+        values=[
+            facet_pb2.FacetValue(value=each.value, count=each.count, filter=each.filter_text)
+            for each in facet.values
+        ],
+        other_count=facet.other_count,
+        missing_count=facet.missing_count,
+        kind=_count_kind(facet.is_exact),
+    )
+
+
+def facet_of(message: facet_pb2.Facet) -> Facet:
+    """Return a facet as the catalog or the cache has it."""
+    return Facet(
+        message.field,
+        [FacetValue(each.value, each.count, each.filter) for each in message.values],
+        message.other_count,
+        message.missing_count,
+        message.kind == facet_pb2.COUNT_KIND_EXACT,
+    )

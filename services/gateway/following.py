@@ -18,7 +18,7 @@ REFRESH_SECONDS = 1.0
 REFRESH_SECONDS_WITHOUT_SPACE = 0.2
 
 
-class _Background:
+class Background:
     """An own task from the beginning to the end of the block."""
 
     async def _run(self) -> None:
@@ -28,12 +28,16 @@ class _Background:
         self._task = asyncio.create_task(self._run(), name=type(self).__name__)
         return self
 
+    async def _finish(self) -> None:
+        """Do what remains when the task has ended."""
+
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        await self._finish()
 
 
-class CatalogFollower(_Background):
+class CatalogFollower(Background):
     """Keeps a change log at the catalog's head. Used inside `async with`."""
 
     def __init__(self, catalog: Catalog, changes: ChangeLog) -> None:
@@ -71,7 +75,7 @@ class CatalogFollower(_Background):
                 self._changes.is_following = True
 
 
-class ReadySpaces(_Background):
+class ReadySpaces(Background):
     """The spaces to search in, the embedder's favourite first. Used inside `async with`."""
 
     def __init__(self, embedder: Embedder, index: Index) -> None:

@@ -1,94 +1,109 @@
 """Two rankings into one: words and meaning, each by its own score, put on one scale."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count, repeat
 
-from services.gateway.answers import Candidates, Explanation
+from services.gateway.answers import Explanation, Hit
+from services.gateway.candidates import Candidates, VectorHits, WordHits
 
-Hit = tuple[str, Explanation]
-Scores = dict[str, float]
-
-# What the last candidate of a way has over one that it did not find at all. Of the nearest
-# 200 out of thousands every one means something like the query, while the last by words
-# hold one of its words somewhere. On judged queries both are flat around these.
+# The scale of words goes down to the candidate at this place: beyond it are the many that
+# hold one of the words somewhere. They keep their order below the floor.
+RANKED_BY_WORDS = 200
+# What the last ranked candidate of a way has over one that it did not find at all. Of the
+# nearest few hundred out of thousands every one means something like the query, while the
+# last by words hold one of its words somewhere. On judged queries both are flat around these.
 LEXICAL_FLOOR = 0.2
 SEMANTIC_FLOOR = 0.5
 
 
-def fused(lexical: Candidates, semantic: Candidates, semantic_weight: float) -> Candidates:
+def fused(lexical: WordHits, semantic: VectorHits, semantic_weight: float) -> Candidates:
     """Return the candidates of both, the highest fused score first.
 
     What the query names by an identifier stands before all else, in the order
     of the words. Where the query requires its words, only products that hold
-    them are left.
+    them are left. `semantic.measured` are cosines of the first of the lexical
+    candidates.
     """
-    by_words, by_meaning = dict(lexical.hits), dict(semantic.hits)
-    word_scores = _scaled(lexical.hits, lambda hit: hit.bm25, LEXICAL_FLOOR)
-    meaning_scores = _scaled(semantic.hits, lambda hit: hit.cosine, SEMANTIC_FLOOR)
-    found = by_words if lexical.requires_words else by_words | by_meaning
-    hits = [
-        (
-            product_id,
-            _explanation(
-                by_words.get(product_id),
-                by_meaning.get(product_id),
-                word_scores.get(product_id, 0.0),
-                meaning_scores.get(product_id, 0.0),
-                semantic_weight,
-            ),
-        )
-        for product_id in found
+    by_words = _lexical_scores(lexical.scores, lexical.exact_identifiers)
+    by_meaning = _semantic_scores(semantic.cosines, semantic.cosines)
+    near = dict(
+        zip(semantic.ids, zip(count(1), semantic.cosines, by_meaning, strict=False), strict=True)
+    )
+    measured = _semantic_scores(semantic.measured, semantic.cosines)
+    far = [
+        (0, cosine or 0.0, score) for cosine, score in zip(semantic.measured, measured, strict=True)
     ]
-    # Between equals the words decide.
-    hits.sort(
-        key=lambda hit: (
-            not hit[1].is_exact_identifier,
-            -hit[1].score,
-            hit[1].lexical_rank or len(hits),
+    far += [(0, 0.0, 0.0)] * (len(lexical.ids) - len(far))
+    word_weight = 1.0 - semantic_weight
+    hits: list[Hit] = []
+    for place, product_id in enumerate(lexical.ids):
+        rank, cosine, meaning_score = near.pop(product_id, far[place])
+        score = word_weight * by_words[place] + semantic_weight * meaning_score
+        is_exact = place < lexical.exact_identifiers
+        explanation = Explanation(
+            1.0 if is_exact else score,
+            rank,
+            cosine,
+            place + 1,
+            lexical.scores[place],
+            is_exact,
+            by_words[place],
+            meaning_score,
         )
-    )
-    plan = replace(
-        semantic.plan,
-        candidates=len(hits),
-        lexical_candidates=len(lexical.hits),
-        semantic_candidates=len(semantic.hits),
-    )
-    return replace(
-        lexical,
-        hits=hits,
-        revision=min(lexical.revision, semantic.revision),
-        plan=plan,
-        space=semantic.space,
+        hits.append((product_id, explanation))
+    if not lexical.requires_words:
+        hits += [
+            (
+                product_id,
+                Explanation(semantic_weight * score, rank, cosine, semantic_score=score),
+            )
+            for product_id, (rank, cosine, score) in near.items()
+        ]
+    # Stable: between equals the words decide.
+    named, others = hits[: lexical.exact_identifiers], hits[lexical.exact_identifiers :]
+    others.sort(key=lambda hit: -hit[1].score)
+    hits = named + others
+    plan = replace(semantic.plan, candidates=len(hits), lexical_candidates=len(lexical.ids))
+    return Candidates(
+        hits,
+        min(lexical.revision, semantic.revision),
+        plan,
+        semantic.space,
+        lexical.corrected_query,
+        lexical.is_complete and (lexical.requires_words or semantic.is_complete),
+        lexical.rules,
+        lexical.synonym_ids,
     )
 
 
-def _scaled(hits: Sequence[Hit], raw: Callable[[Explanation], float], lowest: float) -> Scores:
-    """Return raw scores on the line from `lowest`, for the last hit, to 1, for the first."""
-    scores = [raw(explanation) for _, explanation in hits]
-    low, high = min(scores, default=0.0), max(scores, default=0.0)
-    span = (high - low) or 1.0
-    return {
-        product_id: 1.0 - (1.0 - lowest) * (high - score) / span
-        for (product_id, _), score in zip(hits, scores, strict=True)
-    }
+def _lexical_scores(scores: Sequence[float], exact_identifiers: int) -> list[float]:
+    """Return BM25 on the line from the floor, for the last ranked, to 1, for the first.
+
+    What the query names by an identifier has 1, and no part in the scale.
+    """
+    ranked = scores[exact_identifiers : exact_identifiers + RANKED_BY_WORDS]
+    if not ranked:
+        return [1.0] * exact_identifiers
+    high, low = ranked[0], ranked[-1]
+    scale = (1.0 - LEXICAL_FLOOR) / ((high - low) or 1.0)
+    beyond = len(scores) - exact_identifiers - len(ranked)
+    return [
+        *repeat(1.0, exact_identifiers),
+        *(1.0 - scale * (high - score) for score in ranked),
+        *(LEXICAL_FLOOR * (1.0 - place / (beyond + 1)) for place in range(1, beyond + 1)),
+    ]
 
 
-def _explanation(
-    words: Explanation | None,
-    meaning: Explanation | None,
-    lexical_score: float,
-    semantic_score: float,
-    semantic_weight: float,
-) -> Explanation:
-    is_exact = words is not None and words.is_exact_identifier
-    score = (1.0 - semantic_weight) * lexical_score + semantic_weight * semantic_score
-    return Explanation(
-        score=1.0 if is_exact else score,
-        semantic_rank=meaning.semantic_rank if meaning else 0,
-        cosine=meaning.cosine if meaning else 0.0,
-        lexical_rank=words.lexical_rank if words else 0,
-        bm25=words.bm25 if words else 0.0,
-        is_exact_identifier=is_exact,
-        lexical_score=lexical_score,
-        semantic_score=semantic_score,
-    )
+def _semantic_scores(cosines: Sequence[float | None], of_nearest: Sequence[float]) -> list[float]:
+    """Return cosines on the line from the floor, for the last of the nearest, to 1.
+
+    What lies outside of them goes on down the same line, and never below 0.
+    """
+    if not of_nearest:
+        return [0.0] * len(cosines)
+    high, low = of_nearest[0], of_nearest[-1]
+    scale = (1.0 - SEMANTIC_FLOOR) / ((high - low) or 1.0)
+    return [
+        0.0 if cosine is None else max(0.0, 1.0 - scale * (high - cosine)) for cosine in cosines
+    ]

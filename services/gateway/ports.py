@@ -1,11 +1,15 @@
 """What the gateway needs of the other services. Failures are errors of services.common.errors."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.common import filters
-from services.gateway.answers import Candidates, Product
+from services.gateway.answers import Highlights, Product
+from services.gateway.candidates import Arranged, VectorHits, WordHits
 from services.gateway.validity import CategoryChange
 
 
@@ -15,6 +19,32 @@ class QueryVector:
 
     space: str
     vector: bytes
+
+
+@dataclass(frozen=True)
+class Near:
+    """Beside what the index searches for: where to lean, and what else to measure."""
+
+    # The query's vector is moved half way towards the mean of these products.
+    toward: Sequence[str] = ()
+    # Products whose cosines are wanted even if they are not near.
+    measured: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Marking:
+    """The query whose words are to be marked in products, and whether it is taken literally."""
+
+    query: str
+    literal: bool
+
+
+@dataclass(frozen=True)
+class Hydrated:
+    """Products in the order asked for, without those that are gone; marks for each if wanted."""
+
+    products: Sequence[Product]
+    highlights: Sequence[Highlights | None]
 
 
 @dataclass(frozen=True)
@@ -93,7 +123,8 @@ class Index(HealthChecked, Protocol):
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
-    ) -> Candidates:
+        near: Near = Near(),
+    ) -> VectorHits:
         """Return the nearest active products, the nearest first."""
 
     async def similar(
@@ -106,8 +137,13 @@ class Index(HealthChecked, Protocol):
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
-    ) -> Candidates:
+    ) -> VectorHits:
         """Return the products nearest to a product and away from others, without these."""
+
+    async def vectors(
+        self, space: str, ids: Sequence[str], timeout_seconds: float
+    ) -> NDArray[np.float32]:
+        """Return a row of length 1 for each product; zeros for one without a vector."""
 
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
         """Return all collections."""
@@ -117,15 +153,45 @@ class Catalog(HealthChecked, Protocol):
     """Products and their changes."""
 
     async def search_text(
-        self, text: str, *, limit: int, filter_text: str, literal: bool, timeout_seconds: float
-    ) -> Candidates:
-        """Return the active products that match by words, the best first."""
+        self,
+        text: str,
+        *,
+        limit: int,
+        filter_text: str,
+        literal: bool,
+        order_by: str,
+        timeout_seconds: float,
+    ) -> WordHits:
+        """Return the active products that match by words, the best first or in an order.
+
+        With a limit of 0 only what is said of the query itself.
+        """
 
     def passes(self, product: Product, condition: filters.Node) -> bool:
         """Tell whether a product that `get_products` returned passes."""
 
     async def get_products(self, ids: Sequence[str], timeout_seconds: float) -> Sequence[Product]:
         """Return the active ones among these, in the same order."""
+
+    async def hydrate(
+        self, ids: Sequence[str], marking: Marking | None, timeout_seconds: float
+    ) -> Hydrated:
+        """Return the active ones among these, in the same order, and what is to be marked."""
+
+    async def arrange(
+        self,
+        ids: Sequence[str],
+        *,
+        filter_text: str,
+        order_by: str = "",
+        facet_texts: Sequence[str] = (),
+        conditions: Sequence[str] = (),
+        timeout_seconds: float,
+    ) -> Arranged:
+        """Tell of candidates which are there and pass; order and count them."""
+
+    async def record_queries(self, counts: Mapping[str, int], timeout_seconds: float) -> None:
+        """Add to how often queries were asked."""
 
     async def get_state(self, timeout_seconds: float) -> CatalogState:
         """Return what the catalog holds."""

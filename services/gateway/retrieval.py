@@ -1,41 +1,30 @@
 """Candidates of a query: by words and by meaning, side by side; one stands in for the other."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from services.common.errors import (
-    DeadlineExceeded,
-    InvalidArgument,
-    NotFound,
-    Unavailable,
-    VitrinaError,
-)
+from services.common.errors import InvalidArgument, VitrinaError
 from services.common.telemetry import get_logger
-from services.gateway.answers import (
-    Candidates,
-    Degradation,
-    Mode,
-    Query,
-    SimilarQuery,
-    Timings,
-)
-from services.gateway.budget import EMBED_SHARE, TEXT_SHARE, Budget, timed
-from services.gateway.cache import AnswerCache
-from services.gateway.following import ReadySpaces
-from services.gateway.fusion import fused
-from services.gateway.ports import Catalog, Embedder, Index, QueryVector
+from services.gateway.answers import Degradation, Timings
+from services.gateway.budget import Budget
+from services.gateway.candidates import Candidates, VectorHits, WordHits
+from services.gateway.fusion import RANKED_BY_WORDS, fused
+from services.gateway.ports import Near, QueryVector
+from services.gateway.queries import Mode, Query, SimilarQuery
 from services.gateway.validity import ChangeLog
+from services.gateway.ways import Ways
 
 log = get_logger()
 
-# How many each way finds for a hybrid answer: enough that what stands well in one of them
-# is not missed, few enough to cost little.
-FUSED_CANDIDATES = 200
-# More candidates than asked for: the catalog may have dropped some that the index still has.
-SPARE_CANDIDATES = 10
+T = TypeVar("T")
 
-Way = Callable[[], Awaitable[Candidates]]
+# How many words find: what is fused, counted and cut into pages.
+WORD_CANDIDATES = RANKED_BY_WORDS
+# Where words alone order the result, or it is counted by its values.
+WIDE_WORD_CANDIDATES = 1_000
 
 
 @dataclass(frozen=True)
@@ -43,187 +32,170 @@ class Found:
     """Candidates, and what is not as it should be about them."""
 
     candidates: Candidates
-    degraded: frozenset[Degradation]
+    degraded: frozenset[Degradation] = frozenset()
 
 
 class Retrieval:
-    """Finds candidates. Raises only when neither way can answer."""
+    """Finds candidates. Raises only when neither way can answer.
 
-    def __init__(
-        self,
-        embedder: Embedder,
-        index: Index,
-        catalog: Catalog,
-        spaces: ReadySpaces,
-        changes: ChangeLog,
-        cache: AnswerCache,
-        embed_budget_seconds: float,
-    ) -> None:
-        self._embedder = embedder
-        self._index = index
-        self._catalog = catalog
-        self._spaces = spaces
+    `feedback_products`: by the vectors of so many of the best the query's vector is
+    moved for a second round (pseudo-relevance feedback); 0: one round.
+    """
+
+    def __init__(self, ways: Ways, changes: ChangeLog, *, feedback_products: int) -> None:
+        self._ways = ways
         self._changes = changes
-        self._cache = cache
-        self._embed_budget_seconds = embed_budget_seconds
+        self._feedback_products = feedback_products
 
     async def find(self, query: Query, budget: Budget, timings: Timings) -> Found:
         """Find by the ways that the mode asks for; by the other one where that fails."""
-
-        async def by_words() -> Candidates:
-            return await self._by_words(query, budget, timings)
-
-        async def by_meaning() -> Candidates:
-            return await self._by_meaning(query, budget, timings)
-
-        if query.mode is Mode.LEXICAL:
-            return await self._either(by_words, by_meaning, Degradation.SEMANTIC_ONLY)
+        search = _Search(self._ways, self._feedback_products, query, budget, timings)
         if query.mode is Mode.SEMANTIC:
-            return await self._either(by_meaning, by_words, Degradation.LEXICAL_ONLY)
-        return await self._both(query, budget, timings)
+            found = await search.by_meaning()
+        elif query.order_by:
+            found = await search.in_order()
+        elif query.mode is Mode.LEXICAL:
+            found = await search.by_words()
+        else:
+            found = await search.by_both()
+        return self._labelled(found)
 
     async def find_similar(self, query: SimilarQuery, budget: Budget, timings: Timings) -> Found:
         """Find by the stored vector of a product; where there is none, by its name."""
+        near = await _attempt(self._ways.near_product(query, budget, timings))
+        if isinstance(near, VectorHits):
+            return self._labelled(Found(near.candidates()))
+        self._ways.doubt_spaces()
+        named_so = await self._ways.named_so(query, budget, timings)
+        return self._labelled(Found(named_so, frozenset({Degradation.LEXICAL_ONLY})))
 
-        async def by_vector() -> Candidates:
-            with timed(timings, "index"):
-                found = await self._index.similar(
-                    query.product_id,
-                    self._ready_spaces(),
-                    unlike=query.unlike,
-                    limit=query.page_size + SPARE_CANDIDATES,
-                    filter_text=query.filter.text,
-                    min_revision=query.min_revision,
-                    timeout_seconds=budget.for_index(query.min_revision),
-                )
-            return self._unless_behind(found)
-
-        async def by_name() -> Candidates:
-            without = {query.product_id, *query.unlike}
-            with timed(timings, "hydrate"):
-                products = await self._catalog.get_products(list(without), budget.share(TEXT_SHARE))
-            names = {product.id: product.name for product in products}
-            if missing := without - names.keys():
-                field = "product_id" if query.product_id in missing else "unlike"
-                raise NotFound(f"{field}: no such product", reason="PRODUCT_NOT_FOUND")
-            named_so = Query(
-                names[query.product_id],
-                query.page_size,
-                query.min_revision,
-                query.budget_seconds,
-                query.filter,
-                Mode.LEXICAL,
-                literal=True,
-            )
-            found = await self._by_words(named_so, budget, timings)
-            others = [hit for hit in found.hits if hit[0] not in without]
-            return replace(found, hits=others)
-
-        return await self._either(by_vector, by_name, Degradation.LEXICAL_ONLY)
-
-    async def _either(self, way: Way, other: Way, label: Degradation) -> Found:
-        """Return what the first way finds, or labelled what the other does."""
-        found = await _attempt(way())
-        if isinstance(found, Candidates):
-            return self._labelled(found)
-        self._spaces.refresh_soon()
-        return self._labelled(await other(), label)
-
-    async def _both(self, query: Query, budget: Budget, timings: Timings) -> Found:
-        """Go both ways side by side and fuse what they find."""
-        words = asyncio.create_task(_attempt(self._by_words(query, budget, timings)))
-        meaning = asyncio.create_task(_attempt(self._by_meaning(query, budget, timings)))
-        try:
-            lexical = await words
-            if isinstance(lexical, Candidates) and lexical.corrected_query:
-                # What a misspelt word means is anybody's guess.
-                meaning.cancel()
-                corrected = replace(query, text=lexical.corrected_query)
-                semantic = await _attempt(self._by_meaning(corrected, budget, timings))
-            else:
-                semantic = await meaning
-        finally:
-            words.cancel()
-            meaning.cancel()
-        if isinstance(semantic, Candidates):
-            if isinstance(lexical, Candidates):
-                return self._labelled(fused(lexical, semantic, query.semantic_weight))
-            return self._labelled(semantic, Degradation.SEMANTIC_ONLY)
-        self._spaces.refresh_soon()
-        if isinstance(lexical, Candidates):
-            return self._labelled(lexical, Degradation.LEXICAL_ONLY)
-        raise lexical
-
-    def _labelled(self, candidates: Candidates, *labels: Degradation) -> Found:
-        degraded = set(labels)
-        if candidates.space and candidates.space not in self._spaces.ids[:1]:
+    def _labelled(self, found: Found) -> Found:
+        candidates, degraded = found.candidates, set(found.degraded)
+        if self._ways.falls_back_in(candidates.space):
             degraded.add(Degradation.FALLBACK_SPACE)
         if self._changes.is_stale(candidates.revision):
             degraded.add(Degradation.STALE_INDEX)
         return Found(candidates, frozenset(degraded))
 
-    async def _by_words(self, query: Query, budget: Budget, timings: Timings) -> Candidates:
-        with timed(timings, "text"):
-            found = await self._catalog.search_text(
-                query.text,
-                limit=_limit(query),
-                filter_text=query.filter.text,
-                literal=query.literal,
-                timeout_seconds=budget.for_text(is_alone=query.mode is not Mode.HYBRID),
+
+class _Search:
+    """The ways of one query."""
+
+    def __init__(
+        self,
+        ways: Ways,
+        feedback_products: int,
+        query: Query,
+        budget: Budget,
+        timings: Timings,
+    ) -> None:
+        self._ways = ways
+        self._feedback_products = feedback_products
+        self._query = query
+        self._budget = budget
+        self._timings = timings
+
+    async def by_words(self) -> Found:
+        """Go by words; by meaning if they fail."""
+        words = await _attempt(self._words(is_alone=True))
+        if isinstance(words, WordHits):
+            return Found(words.candidates())
+        _, near = await self._meaning(self._query)
+        return Found(near.candidates(), frozenset({Degradation.SEMANTIC_ONLY}))
+
+    async def by_meaning(self) -> Found:
+        """Go by meaning; by words if that fails."""
+        async with _running(_attempt(self._words(limit=0))) as asking:
+            meaning = await _attempt(self._meaning(self._query))
+            if not isinstance(meaning, VitrinaError):
+                candidates = meaning[1].candidates()
+                # Of the words only what the shop's rules say about them.
+                about = await asking
+                if isinstance(about, WordHits) and about.rules:
+                    revision = min(candidates.revision, about.revision)
+                    candidates = replace(candidates, rules=about.rules, revision=revision)
+                return Found(candidates)
+        self._ways.doubt_spaces()
+        words = await self._words(is_alone=True)
+        return Found(words.candidates(), frozenset({Degradation.LEXICAL_ONLY}))
+
+    async def in_order(self) -> Found:
+        """Go by words, which say what belongs to a result; by meaning only if they find nothing."""
+        found = await self.by_words()
+        if found.candidates.hits or self._query.mode is Mode.LEXICAL:
+            return found
+        return await self.by_meaning()
+
+    async def by_both(self) -> Found:
+        """Go both ways side by side and fuse what they find."""
+        async with (
+            _running(_attempt(self._words())) as finding_words,
+            _running(_attempt(self._meaning(self._query))) as finding_meaning,
+        ):
+            words = await finding_words
+            if isinstance(words, WordHits) and words.corrected_query:
+                # What a misspelt word means is anybody's guess.
+                finding_meaning.cancel()
+                corrected = replace(self._query, text=words.corrected_query)
+                meaning = await _attempt(self._meaning(corrected))
+            else:
+                meaning = await finding_meaning
+        if not isinstance(meaning, VitrinaError):
+            vector, near = meaning
+            if isinstance(words, WordHits):
+                return Found(await self._with_feedback(words, vector, near))
+            return Found(near.candidates(), frozenset({Degradation.SEMANTIC_ONLY}))
+        self._ways.doubt_spaces()
+        if isinstance(words, WordHits):
+            return Found(words.candidates(), frozenset({Degradation.LEXICAL_ONLY}))
+        raise words
+
+    async def _with_feedback(
+        self, words: WordHits, vector: QueryVector, near: VectorHits
+    ) -> Candidates:
+        """Fuse; then look once more, from where the best of it lie, and fuse again."""
+        weight = self._query.semantic_weight
+        first = fused(words, near, weight)
+        toward = [product_id for product_id, _ in first.hits[: self._feedback_products]]
+        # What is named needs no second look, and without one of the two there is no fusion.
+        if not toward or words.exact_identifiers or not 0 < weight < 1:
+            return first
+        measured = words.ids[:RANKED_BY_WORDS]
+        second = await _attempt(
+            self._ways.nearest(
+                vector, self._query, self._budget, self._timings, Near(toward, measured)
             )
-        if found.revision < query.min_revision:
-            raise DeadlineExceeded(
-                f"revision {query.min_revision} was not reached, but {found.revision}",
-                reason="REVISION_NOT_REACHED",
-                metadata={"revision": str(found.revision)},
-            )
-        return found
+        )
+        if not isinstance(second, VectorHits):
+            return first
+        both = fused(words, second, weight)
+        return replace(both, plan=replace(both.plan, feedback_products=len(toward)))
 
-    async def _by_meaning(self, query: Query, budget: Budget, timings: Timings) -> Candidates:
-        vector = await self._vector(query, budget, timings)
-        with timed(timings, "index"):
-            found = await self._index.search(
-                vector,
-                limit=_limit(query),
-                filter_text=query.filter.text,
-                min_revision=query.min_revision,
-                timeout_seconds=budget.for_index(query.min_revision),
-            )
-        return self._unless_behind(found)
+    async def _words(self, *, limit: int | None = None, is_alone: bool = False) -> WordHits:
+        query = self._query
+        if limit is None:
+            is_wide = bool(query.facets or query.order_by)
+            limit = WIDE_WORD_CANDIDATES if is_wide else WORD_CANDIDATES
+        return await self._ways.words(query, limit, self._budget, self._timings, is_alone=is_alone)
 
-    def _unless_behind(self, found: Candidates) -> Candidates:
-        # An index that has just begun to follow finds nothing where the catalog has it already.
-        if not found.hits and found.revision < self._changes.head:
-            raise Unavailable("the index has nothing yet")
-        return found
-
-    def _ready_spaces(self) -> Sequence[str]:
-        if not self._spaces.ids:
-            raise Unavailable("no space is ready")
-        return self._spaces.ids
-
-    async def _vector(self, query: Query, budget: Budget, timings: Timings) -> QueryVector:
-        spaces = self._ready_spaces()
-        if not query.skip_cache:
-            with timed(timings, "cache"):
-                known = await self._cache.find_vector(spaces[0], query.text)
-            if known is not None:
-                return QueryVector(spaces[0], known)
-        with timed(timings, "embed"):
-            vector = await self._embedder.embed_query(
-                query.text, spaces, min(self._embed_budget_seconds, budget.share(EMBED_SHARE))
-            )
-        if not query.skip_cache:
-            self._cache.keep_vector(vector.space, query.text, vector.vector)
-        return vector
+    async def _meaning(self, query: Query) -> tuple[QueryVector, VectorHits]:
+        vector = await self._ways.vector(query, self._budget, self._timings)
+        return vector, await self._ways.nearest(vector, query, self._budget, self._timings)
 
 
-def _limit(query: Query) -> int:
-    enough = query.page_size + SPARE_CANDIDATES
-    return max(enough, FUSED_CANDIDATES) if query.mode is Mode.HYBRID else enough
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """Run something beside the block, and no longer than it."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        # Of what is done already the error has been seen: nobody wants it any more.
+        if not task.cancel() and not task.cancelled():
+            task.exception()
 
 
-async def _attempt(finding: Awaitable[Candidates]) -> Candidates | VitrinaError:
+async def _attempt(finding: Awaitable[T]) -> T | VitrinaError:
     """Return what is found, or the error of this way. A wrong argument is the caller's."""
     try:
         return await finding

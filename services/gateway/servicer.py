@@ -4,10 +4,11 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
-from services.common import deadlines
-from services.gateway import answers
+from services.common import deadlines, facets
+from services.gateway import queries
 from services.gateway.cache import AnswerCache
 from services.gateway.codec import served_response
+from services.gateway.popularity import Popularity
 from services.gateway.ports import Catalog, CatalogState, Collection, Embedder, Index
 from services.gateway.search import Searching
 from services.gateway.status import Process, read_status
@@ -23,40 +24,52 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self,
         searching: Searching,
         status: "StatusReader",
+        popularity: Popularity,
         *,
         budget_seconds: float,
         semantic_weight: float,
     ) -> None:
         self._searching = searching
         self._status = status
+        self._popularity = popularity
         self._budget_seconds = budget_seconds
         self._semantic_weight = semantic_weight
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
-        query = answers.Query(
-            text=answers.parse_text(request.query),
-            page_size=answers.parse_page_size(request.page_size),
-            min_revision=answers.parse_min_revision(request.min_revision),
+        order_by = queries.parse_order_by(request.order_by)
+        query = queries.Query(
+            text=queries.parse_text(request.query),
+            page_size=queries.parse_page_size(request.page_size),
+            min_revision=queries.parse_min_revision(request.min_revision),
             budget_seconds=self._budget(request),
-            filter=answers.Filter.parse(request.filter, request.category),
-            mode=answers.parse_mode(request.mode),
-            semantic_weight=answers.parse_semantic_weight(
+            filter=queries.Filter.parse(request.filter, request.category),
+            mode=queries.parse_mode(request.mode),
+            semantic_weight=queries.parse_semantic_weight(
                 request.semantic_weight if request.HasField("semantic_weight") else None,
                 self._semantic_weight,
             ),
             literal=request.literal,
+            facets=facets.parse(request.facets) if not request.page_token else (),
+            order_by=order_by,
+            highlight=request.highlight,
+            diversity=queries.parse_diversity(request.diversity, order_by),
+            without_rules=request.without_rules,
+            page_token=request.page_token,
             skip_cache=request.skip_cache,
         )
-        return served_response(await self._searching.search(query))
+        served = await self._searching.search(query)
+        if not (query.skip_cache or query.page_token):
+            self._popularity.count(query.text, served.answer)
+        return served_response(served)
 
     async def Similar(self, request: pb.SimilarRequest, context: Any) -> pb.SimilarResponse:
-        query = answers.SimilarQuery(
-            product_id=answers.parse_product_id(request.product_id),
-            page_size=answers.parse_page_size(request.page_size),
-            min_revision=answers.parse_min_revision(request.min_revision),
+        query = queries.SimilarQuery(
+            product_id=queries.parse_product_id(request.product_id),
+            page_size=queries.parse_page_size(request.page_size),
+            min_revision=queries.parse_min_revision(request.min_revision),
             budget_seconds=self._budget(request),
-            filter=answers.Filter.parse(request.filter, request.category),
-            unlike=answers.parse_unlike(request.product_id, request.unlike),
+            filter=queries.Filter.parse(request.filter, request.category),
+            unlike=queries.parse_unlike(request.product_id, request.unlike),
         )
         response = served_response(await self._searching.similar(query))
         return pb.SimilarResponse(results=response.results, info=response.info)
@@ -66,7 +79,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
 
     def _budget(self, request: pb.SearchRequest | pb.SimilarRequest) -> float:
         asked = _seconds(request.timeout) if request.HasField("timeout") else None
-        budget = answers.parse_budget(asked, self._budget_seconds)
+        budget = queries.parse_budget(asked, self._budget_seconds)
         return max(0.001, deadlines.remaining_seconds(default=budget))
 
 

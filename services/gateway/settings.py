@@ -17,7 +17,10 @@ class GatewaySettings(ServiceSettings):
     query_budget_seconds: float = Field(5.0, alias="VITRINA_QUERY_BUDGET_SECONDS", gt=0, le=60)
     embed_budget_seconds: float = Field(2.0, alias="VITRINA_EMBED_BUDGET_SECONDS", gt=0, le=60)
     # The part of meaning in a hybrid answer, where the request does not say it.
-    semantic_weight: float = Field(0.5, alias="VITRINA_SEMANTIC_WEIGHT", ge=0, le=1)
+    semantic_weight: float = Field(0.4, alias="VITRINA_SEMANTIC_WEIGHT", ge=0, le=1)
+
+    # The best products by which a second, better aimed search by meaning is led; 0: none.
+    feedback_products: int = Field(10, alias="VITRINA_FEEDBACK_PRODUCTS", ge=0, le=50)
 
     redis_url: SecretStr | None = Field(None, alias="REDIS_URL")
     # The most that Redis may cost one query.

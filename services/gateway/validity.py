@@ -28,15 +28,18 @@ class CategoryChange:
     revision: int
     category_before: str | None
     category_after: str | None
+    # The shop's rules or synonyms changed, which any answer may depend on.
+    changes_everything: bool = False
 
 
 class ChangeLog:
     """Per category, the last revision that changed it or something below it.
 
     It knows what happened after its `floor`, the head at which following
-    began. Before that anything may have changed last, so everything counts as
-    changed at the floor: that is never wrong, and after a restart in an idle
-    shop it still lets every cached answer live.
+    began, or the last change of everything. Before that anything may have
+    changed last, so everything counts as changed at the floor: that is never
+    wrong, and after a restart in an idle shop it still lets every cached answer
+    live.
     """
 
     def __init__(
@@ -74,6 +77,9 @@ class ChangeLog:
             for category in {change.category_before, change.category_after} - {None}:
                 for path in categories.self_and_ancestors(category or ""):
                     self._last[path] = change.revision
+            if change.changes_everything:
+                self._last.clear()
+                self._floor = change.revision
             self.head = max(self.head, change.revision)
         news, self._news = self._news, asyncio.Event()
         news.set()

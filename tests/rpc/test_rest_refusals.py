@@ -135,7 +135,7 @@ WRONG_REQUESTS = [
     ("GET", "/v1/products:search?mode=lexical&mode=hybrid", b"", "mode: 2 values given, at most 1"),
     ("GET", "/v1/products:search?literal=2", b"", "literal: must be true or false"),
     ("GET", "/v1/products/a:similar?filter=a&filter=b", b"", "filter: 2 values given, at most 1"),
-    ("POST", "/v1/products:search", b'{"mode": "lexical"}', "mode: must be one of MODE_UNSPECIF"),
+    ("POST", "/v1/products:search", b'{"mode": "fuzzy"}', "mode: must be one of hybrid, "),
 ]
 
 

@@ -10,18 +10,16 @@ from services.gateway.answers import (
     Answer,
     Degradation,
     Explanation,
-    Filter,
-    Mode,
     Plan,
     Product,
     Provenance,
-    Query,
     Result,
     Strategy,
 )
 from services.gateway.cache import AnswerCache, Lifetimes
 from services.gateway.codec import ProtobufCodec
 from services.gateway.entries import Entry
+from services.gateway.queries import Filter, Mode, Query
 from services.gateway.stores.memory import OVERHEAD_BYTES, MemoryStore
 from services.gateway.validity import CategoryChange, ChangeLog
 from vitrina.catalog.v1.catalog_pb2 import Product as ProductMessage
@@ -61,7 +59,7 @@ def product(product_id: str, category: str) -> Product:
 
 def answer(*categories: str, revision: int = 1, computed_at: float = 1_000_000.0) -> Answer:
     results = [
-        Result(product(f"p{n}", category), Explanation.by_meaning(n + 1, 0.5))
+        Result(product(f"p{n}", category), Explanation(0.75, semantic_rank=n + 1, cosine=0.5))
         for n, category in enumerate(categories)
     ]
     plan = Plan(Strategy.EXACT, 9, 8, len(results))

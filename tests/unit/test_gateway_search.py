@@ -1,7 +1,6 @@
 """How queries are answered when things go well, and when they do not."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -12,61 +11,16 @@ from services.common.errors import (
     NotFound,
     Unavailable,
 )
-from services.gateway.answers import (
-    Degradation,
-    Filter,
-    Mode,
-    Provenance,
-    Query,
-    Served,
-    SimilarQuery,
-    Strategy,
-)
-from services.gateway.cache import AnswerCache, Lifetimes
-from services.gateway.codec import ProtobufCodec
-from services.gateway.following import ReadySpaces
-from services.gateway.retrieval import Retrieval
-from services.gateway.search import Searching
-from services.gateway.stores.memory import MemoryStore
-from services.gateway.validity import CategoryChange, ChangeLog
-from tests.gateway_ports import FakeCatalog, FakeEmbedder, FakeIndex
+from services.gateway.answers import Degradation, Provenance, Strategy
+from services.gateway.queries import Filter, Mode, SimilarQuery
+from services.gateway.validity import CategoryChange
+from tests.gateway_world import LAMPS, World, ids
 from tests.support import until
-
-LAMPS = ["lamp-1", "lamp-2", "lamp-3"]
-
-
-class World:
-    def __init__(self) -> None:
-        self.embedder = FakeEmbedder()
-        self.index = FakeIndex(ranking=list(LAMPS))
-        self.catalog = FakeCatalog()
-        for product_id in LAMPS:
-            self.catalog.add(product_id, f"a lamp {product_id}", "Home > Lamps")
-        self.changes = ChangeLog(stale_after_seconds=0.0)
-        self.changes.begin("catalog-1", 1)
-        self.changes.is_following = True
-        self.spaces = ReadySpaces(self.embedder, self.index)
-        self.spaces.ids = ("best", "local")
-        self.cache = AnswerCache(
-            MemoryStore(1 << 20), None, self.changes, ProtobufCodec(), Lifetimes(300, 30, 300)
-        )
-        retrieval = Retrieval(
-            self.embedder, self.index, self.catalog, self.spaces, self.changes, self.cache, 0.5
-        )
-        self.searching = Searching(retrieval, self.catalog, self.spaces, self.changes, self.cache)
-
-    async def search(self, **changes: object) -> Served:
-        query = Query("lamp", 10, 0, 1.0)
-        return await self.searching.search(replace(query, **changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def ids(served: Served) -> list[str]:
-    return [result.product.id for result in served.answer.results]
 
 
 async def test_by_meaning_results_come_in_the_order_of_the_index(world: World) -> None:

@@ -394,6 +394,13 @@ def test_a_body_may_be_any_field(path: str, body: str, expected: dict[str, Any])
     assert build("POST", path, body=body) == everything(expected)
 
 
+def test_a_value_of_an_enum_may_be_short_in_a_body_too() -> None:
+    body = '{"color": "red", "colors": ["Dark", "COLOR_RED", "color_dark", 1]}'
+    assert build("PUT", "/v1/things/x", body=body) == _with_name(
+        everything({"color": "COLOR_RED", "colors": [-3, 1, -3, 1]})
+    )
+
+
 def test_an_unexpected_body_is_refused() -> None:
     assert refusal("GET", "/v1/anyhow", body="{}")[0] == "body"
 
@@ -456,7 +463,11 @@ def test_a_number_of_a_free_form_value_stays_a_number() -> None:
         ('{"labels": {"a": null}}', 'labels["a"]', "must be a string"),
         ('{"partsByNumber": {"x": {}}}', 'parts_by_number["x"]', "must be an integer"),
         ('{"partsByNumber": {"1": {"x": 1}}}', 'parts_by_number["1"].x', "no such field"),
-        ('{"color": "red"}', "color", "must be one of COLOR_UNSPECIFIED, COLOR_RED, COLOR_DARK"),
+        ('{"color": "green"}', "color", "must be one of red, dark"),
+        ('{"color": ""}', "color", "must be one of red, dark"),
+        ('{"color": true}', "color", "must be one of red, dark"),
+        ('{"color": 7}', "color", "must be one of red, dark"),
+        ('{"color": {"red": 1}}', "color", "must be one of red, dark"),
         ('{"aBool": "1"}', "a_bool", "must be true or false"),
         ('{"byBool": {"1": 1}}', 'by_bool["1"]', "must be true or false"),
         ('{"byBool": {"yes": 1}}', 'by_bool["yes"]', "must be true or false"),

@@ -23,7 +23,7 @@ from services.gateway.rest.probes import probes
 from services.gateway.rest.server import http_serving
 from services.gateway.rest.settings import RestSettings
 from services.gateway.rest.transcoder import TIMEOUT_HEADER, Transcoder
-from vitrina.catalog.v1 import catalog_pb2
+from vitrina.catalog.v1 import catalog_pb2, suggestion_pb2, tuning_pb2
 from vitrina.search.v1 import search_pb2
 
 NAME = "rest"
@@ -32,6 +32,8 @@ NAME = "rest"
 SERVICES = (
     search_pb2.DESCRIPTOR.services_by_name["SearchService"],
     catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"],
+    suggestion_pb2.DESCRIPTOR.services_by_name["SuggestionService"],
+    tuning_pb2.DESCRIPTOR.services_by_name["TuningService"],
 )
 
 log = get_logger()

@@ -35,8 +35,7 @@ _TYPED_BOOLS = _BOOLS | {"1": True, "0": False}
 class Typed(str):
     """A text of a path or a query string, which a person may have typed.
 
-    Beyond what JSON allows, a bool may be 1 or 0, and an enum value be written
-    in any case and without the prefix that all values of the enum share.
+    Beyond what JSON allows, a bool may be 1 or 0.
     """
 
     __slots__ = ()
@@ -77,7 +76,8 @@ def map_fields(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor
 def scalar(field: FieldDescriptor, value: Any, path: str) -> Any:
     """Return what a JSON value means for one value of a scalar or enum field.
 
-    A string field takes a number too, as the very text that was written.
+    A string field takes a number too, as the very text that was written. A value
+    of an enum may be in any case, and without the prefix that all of them share.
     Raises InvalidArgument for `path`.
     """
     kind = field.cpp_type
@@ -132,15 +132,14 @@ def _real(value: Any, is_single: bool, path: str) -> float:
 
 
 def _enum(enum: EnumDescriptor, value: Any, path: str) -> int:
-    is_typed = isinstance(value, Typed)
     if isinstance(value, str):
-        name = _typed_names(enum).get(value.lower(), value) if is_typed else value
+        name = _typed_names(enum).get(value.lower(), value)
         named = enum.values_by_name.get(value) or enum.values_by_name.get(name)
         if named is not None:
             return named.number
         if _INT32.fullmatch(value) and int(value) in enum.values_by_number:
             return int(value)
-    names = _words(enum) if is_typed else [named.name for named in enum.values]
+    names = _words(enum)
     more = ", ..." if len(names) > _ENUM_NAMES_SHOWN else ""
     raise InvalidArgument(path, f"must be one of {', '.join(names[:_ENUM_NAMES_SHOWN])}{more}")
 

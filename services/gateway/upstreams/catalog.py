@@ -1,6 +1,6 @@
 """The catalog over gRPC."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 
@@ -8,11 +8,19 @@ import grpc.aio
 
 from services.common import filters
 from services.common.rpc_status import calling
-from services.gateway.answers import Candidates, Explanation, Plan, Product, Strategy
-from services.gateway.ports import CatalogState, Watched
+from services.gateway.answers import Highlights, Product
+from services.gateway.candidates import Arranged, Boost, Rule, WordHits
+from services.gateway.codec import facet_of
+from services.gateway.ports import CatalogState, Hydrated, Marking, Watched
 from services.gateway.upstreams.health import HealthCheck
 from services.gateway.validity import CategoryChange
-from vitrina.catalog.v1 import catalog_pb2, catalog_pb2_grpc, retrieval_pb2, retrieval_pb2_grpc
+from vitrina.catalog.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    retrieval_pb2,
+    retrieval_pb2_grpc,
+    tuning_pb2,
+)
 
 
 class ProductFacts:
@@ -66,28 +74,31 @@ class GrpcCatalog(HealthCheck):
         self._retrieval = retrieval_pb2_grpc.RetrievalServiceStub(channel)
 
     async def search_text(
-        self, text: str, *, limit: int, filter_text: str, literal: bool, timeout_seconds: float
-    ) -> Candidates:
-        """Return the active products that match by words, the best first."""
+        self,
+        text: str,
+        *,
+        limit: int,
+        filter_text: str,
+        literal: bool,
+        order_by: str,
+        timeout_seconds: float,
+    ) -> WordHits:
+        """Return the active products that match by words, the best first or in an order."""
         request = retrieval_pb2.SearchTextRequest(
-            query=text, limit=limit, filter=filter_text, literal=literal
+            query=text, limit=limit, filter=filter_text, literal=literal, order_by=order_by
         )
         with calling("catalog"):
             response = await self._retrieval.SearchText(request, timeout=timeout_seconds)
-        hits = [
-            (
-                hit.product_id,
-                Explanation.by_words(rank, hit.score, is_exact_identifier=hit.is_exact_identifier),
-            )
-            for rank, hit in enumerate(response.hits, start=1)
-        ]
-        plan = Plan(Strategy.TEXT, candidates=len(hits), lexical_candidates=len(hits))
-        return Candidates(
-            hits,
+        return WordHits(
+            list(response.product_ids),
+            list(response.scores),
             response.revision,
-            plan,
-            corrected_query=response.corrected_query,
-            requires_words=response.requires_words,
+            response.exact_identifiers,
+            response.corrected_query,
+            response.requires_words,
+            response.is_complete,
+            [_rule(rule) for rule in response.rules],
+            tuple(response.synonym_ids),
         )
 
     def passes(self, product: Product, condition: filters.Node) -> bool:
@@ -100,6 +111,64 @@ class GrpcCatalog(HealthCheck):
         with calling("catalog"):
             response = await self._retrieval.BatchGetProducts(request, timeout=timeout_seconds)
         return response.products
+
+    async def hydrate(
+        self, ids: Sequence[str], marking: Marking | None, timeout_seconds: float
+    ) -> Hydrated:
+        """Return the active ones among these, in the same order, and what is to be marked."""
+        request = retrieval_pb2.BatchGetProductsRequest(ids=ids)
+        if marking is not None:
+            request.highlight_query, request.literal = marking.query, marking.literal
+        with calling("catalog"):
+            response = await self._retrieval.BatchGetProducts(request, timeout=timeout_seconds)
+        if marking is None:
+            return Hydrated(response.products, [None] * len(response.products))
+        return Hydrated(
+            response.products,
+            [Highlights(marked.name, marked.description) for marked in response.highlights],
+        )
+
+    async def arrange(
+        self,
+        ids: Sequence[str],
+        *,
+        filter_text: str,
+        order_by: str = "",
+        facet_texts: Sequence[str] = (),
+        conditions: Sequence[str] = (),
+        timeout_seconds: float,
+    ) -> Arranged:
+        """Tell of candidates which are there and pass; order and count them."""
+        request = retrieval_pb2.ArrangeRequest(
+            product_ids=ids,
+            filter=filter_text,
+            order_by=order_by,
+            facets=facet_texts,
+            conditions=conditions,
+        )
+        with calling("catalog"):
+            response = await self._retrieval.Arrange(request, timeout=timeout_seconds)
+        left = list(response.product_ids)
+        return Arranged(
+            left,
+            [facet_of(facet) for facet in response.facets],
+            [
+                frozenset(left[position] for position in accepted.positions)
+                for accepted in response.accepted
+            ],
+            response.revision,
+        )
+
+    async def record_queries(self, counts: Mapping[str, int], timeout_seconds: float) -> None:
+        """Add to how often queries were asked."""
+        request = retrieval_pb2.RecordQueriesRequest(
+            queries=[
+                retrieval_pb2.QueryCount(query=query, count=count)
+                for query, count in counts.items()
+            ]
+        )
+        with calling("catalog"):
+            await self._retrieval.RecordQueries(request, timeout=timeout_seconds)
 
     async def get_state(self, timeout_seconds: float) -> CatalogState:
         """Return what the catalog holds."""
@@ -126,4 +195,14 @@ def _category_change(change: catalog_pb2.Change) -> CategoryChange:
         change.revision,
         change.category_before if change.HasField("category_before") else None,
         change.category_after if change.HasField("category_after") else None,
+        change.kind == catalog_pb2.CHANGE_KIND_TUNING,
+    )
+
+
+def _rule(rule: tuning_pb2.Rule) -> Rule:
+    return Rule(
+        rule.id,
+        {pin.product_id: pin.position for pin in rule.pins},
+        frozenset(rule.bury_product_ids),
+        [Boost(boost.filter, boost.factor) for boost in rule.boosts],
     )

@@ -3,13 +3,20 @@
 from collections.abc import Sequence
 
 import grpc.aio
+import numpy as np
+from numpy.typing import NDArray
 
 from services.common.rpc_status import calling
-from services.gateway.answers import Candidates, Explanation, Plan, Strategy
-from services.gateway.ports import Collection, QueryVector
+from services.gateway.answers import Plan, Strategy
+from services.gateway.candidates import VectorHits
+from services.gateway.ports import Collection, Near, QueryVector
 from services.gateway.upstreams.health import HealthCheck
 from vitrina.index.v1 import index_pb2 as pb
 from vitrina.index.v1 import index_pb2_grpc
+
+_NOTHING_MORE = Near()
+# Below it is what the index says of a product that it does not hold.
+_LOWEST_COSINE = -1.5
 
 
 class GrpcIndex(HealthCheck):
@@ -28,7 +35,8 @@ class GrpcIndex(HealthCheck):
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
-    ) -> Candidates:
+        near: Near = _NOTHING_MORE,
+    ) -> VectorHits:
         """Return the nearest active products, the nearest first."""
         request = pb.SearchRequest(
             space=query.space,
@@ -36,10 +44,15 @@ class GrpcIndex(HealthCheck):
             limit=limit,
             filter=filter_text,
             min_revision=min_revision,
+            toward_product_ids=near.toward,
+            measured_product_ids=near.measured,
         )
         with calling("index"):
             response = await self._stub.Search(request, timeout=timeout_seconds)
-        return _candidates(response, query.space)
+        measured = [
+            cosine if cosine >= _LOWEST_COSINE else None for cosine in response.measured_cosines
+        ]
+        return _hits(response, query.space, measured)
 
     async def similar(
         self,
@@ -51,7 +64,7 @@ class GrpcIndex(HealthCheck):
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
-    ) -> Candidates:
+    ) -> VectorHits:
         """Return the products nearest to a product and away from others, without these."""
         request = pb.SimilarRequest(
             spaces=spaces,
@@ -63,7 +76,16 @@ class GrpcIndex(HealthCheck):
         )
         with calling("index"):
             response = await self._stub.Similar(request, timeout=timeout_seconds)
-        return _candidates(response, response.space)
+        return _hits(response, response.space)
+
+    async def vectors(
+        self, space: str, ids: Sequence[str], timeout_seconds: float
+    ) -> NDArray[np.float32]:
+        """Return a row of length 1 for each product; zeros for one without a vector."""
+        request = pb.GetVectorsRequest(space=space, product_ids=ids)
+        with calling("index"):
+            response = await self._stub.GetVectors(request, timeout=timeout_seconds)
+        return np.frombuffer(response.vectors, dtype="<f4").reshape(len(ids), -1)
 
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
         """Return all collections."""
@@ -89,16 +111,23 @@ class GrpcIndex(HealthCheck):
         ]
 
 
-def _candidates(response: pb.SearchResponse | pb.SimilarResponse, space: str) -> Candidates:
-    hits = [
-        (hit.product_id, Explanation.by_meaning(rank, hit.cosine))
-        for rank, hit in enumerate(response.hits, start=1)
-    ]
+def _hits(
+    response: pb.SearchResponse | pb.SimilarResponse,
+    space: str,
+    measured: Sequence[float | None] = (),
+) -> VectorHits:
     plan = Plan(
         Strategy(response.plan.strategy),
         response.plan.vectors,
         response.plan.passing,
-        candidates=len(hits),
-        semantic_candidates=len(hits),
+        candidates=len(response.product_ids),
+        semantic_candidates=len(response.product_ids),
     )
-    return Candidates(hits, response.revision, plan, space)
+    return VectorHits(
+        list(response.product_ids),
+        list(response.cosines),
+        response.revision,
+        plan,
+        space,
+        measured,
+    )
