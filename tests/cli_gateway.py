@@ -1,4 +1,4 @@
-"""A gateway over a dict, for tests of the command: both public services, real gRPC."""
+"""A gateway over a dict, for tests of the command: its public services, real gRPC."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -11,7 +11,14 @@ from services.common import filters
 from services.common.errors import InvalidArgument, NotFound
 from services.common.rpc_status import status_of
 from services.common.server import Service, serving
-from vitrina.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from tests.cli_tuning import FakeTuning
+from vitrina.catalog.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    facet_pb2,
+    suggestion_pb2_grpc,
+    tuning_pb2_grpc,
+)
 from vitrina.search.v1 import search_pb2, search_pb2_grpc
 
 SPACE = "hashing-test-8-00000000"
@@ -33,6 +40,9 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
         self.degraded: Sequence[search_pb2.Degradation.ValueType] = ()
         # How far the index is behind; each status that is read takes one off.
         self.lag = 0
+        self.facets: list[facet_pb2.Facet] = []
+        self.total_size_kind = facet_pb2.COUNT_KIND_EXACT
+        self.tuning = FakeTuning()
         self.index_state = search_pb2.PROCESS_STATE_SERVING
 
     async def BatchUpsertProducts(
@@ -98,13 +108,24 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
         if len(request.query) > 1000:
             raise InvalidArgument("query", f"{len(request.query)} characters, at most 1000")
         filters.parse(request.filter)
+        if "colour" in request.order_by:
+            raise InvalidArgument("order_by", 'at position 8: unknown field "colour"')
+        for place, facet in enumerate(request.facets):
+            if facet == "colour":
+                raise InvalidArgument(f"facets[{place}]", 'unknown field "colour"')
         corrected = "" if request.literal else self.corrections.get(request.query, "")
         words = (corrected or request.query).casefold().split()
         found = [p for p in self.products.values() if any(w in p.name.casefold() for w in words)]
+        start = int(request.page_token or 0)
+        end = start + request.page_size
         return search_pb2.SearchResponse(
-            results=self._results(found, request.page_size),
+            results=self._results(found[start:], request.page_size),
             info=self._info(),
             corrected_query=corrected,
+            next_page_token=str(end) if end < len(found) else "",
+            total_size=len(found),
+            total_size_kind=self.total_size_kind,
+            facets=self.facets if request.facets else [],
         )
 
     async def Similar(
@@ -179,6 +200,8 @@ async def gateway_serving(fake: FakeGateway, listen: str = "127.0.0.1:0") -> Asy
         registrations=[
             lambda s: catalog_pb2_grpc.add_CatalogServiceServicer_to_server(fake, s),
             lambda s: search_pb2_grpc.add_SearchServiceServicer_to_server(fake, s),
+            lambda s: tuning_pb2_grpc.add_TuningServiceServicer_to_server(fake.tuning, s),
+            lambda s: suggestion_pb2_grpc.add_SuggestionServiceServicer_to_server(fake.tuning, s),
         ],
         adapters=[],
         grace_seconds=1,

@@ -7,11 +7,22 @@ from typing import Annotated
 
 import typer
 
-from services.cli import failures, importing, options, products, searching, status, up
+from services.cli import (
+    failures,
+    importing,
+    options,
+    products,
+    searching,
+    similar,
+    status,
+    suggesting,
+    up,
+)
 from services.cli.failures import EXIT_CODES, Failure
 from services.cli.judgment import command as judging
 from services.cli.lines import holds_bad_bytes
 from services.cli.output import error_console, inert
+from services.cli.tuning import rules, synonyms
 
 EPILOG = f"""Examples
 
@@ -67,8 +78,11 @@ def common(
 
 app.command("up", epilog=up.EPILOG)(up.up)
 app.command("import", epilog=importing.EPILOG)(importing.import_products)
-app.command("search", epilog=searching.SEARCH_EPILOG)(searching.search)
-app.command("similar", epilog=searching.SIMILAR_EPILOG)(searching.similar)
+app.command("search", epilog=searching.EPILOG)(searching.search)
+app.command("similar", epilog=similar.EPILOG)(similar.similar)
+app.command("suggest", epilog=suggesting.EPILOG)(suggesting.suggest)
+app.add_typer(rules.app, name="rules")
+app.add_typer(synonyms.app, name="synonyms")
 app.command("eval", epilog=judging.EPILOG)(judging.evaluate_answers)
 app.command("get", epilog=products.GET_EPILOG)(products.get)
 app.command("delete", epilog=products.DELETE_EPILOG)(products.delete)

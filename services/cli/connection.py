@@ -1,7 +1,6 @@
-"""The gateway as the command sees it: both public services, and errors for people."""
+"""The gateway as the command sees it: its public services, and errors for people."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from services.cli.failures import NOT_FOUND, WRONG_USE, Failure
 from services.common.channel import channel_to
 from services.common.rpc_status import error_from_call
-from vitrina.catalog.v1 import catalog_pb2_grpc
+from vitrina.catalog.v1 import catalog_pb2_grpc, suggestion_pb2_grpc, tuning_pb2_grpc
 from vitrina.search.v1 import search_pb2_grpc
 
 T = TypeVar("T")
@@ -63,6 +62,8 @@ class Gateway:
         self.target = target
         # grpc's own type stubs know the blocking kind of stub only.
         self.catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
+        self.suggestions: Any = suggestion_pb2_grpc.SuggestionServiceStub(channel)
+        self.tuning: Any = tuning_pb2_grpc.TuningServiceStub(channel)
         self.search: Any = search_pb2_grpc.SearchServiceStub(channel)
 
     async def call(self, rpc: Callable[..., Awaitable[T]], request: Any) -> T:
@@ -121,8 +122,3 @@ def failure_of(error: grpc.aio.AioRpcError, address: str) -> Failure:
 
 def _has_details(error: grpc.aio.AioRpcError) -> bool:
     return any(key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ())
-
-
-def is_interactive() -> bool:
-    """Tell whether a person can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -2,11 +2,12 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from services.cli.mapping import fields_of_keys
+from services.cli.mapping import ATTRIBUTE, fields_of_keys
 from services.cli.prices import DecimalMark, NotAPrice, parse_price, price_of_number
 from vitrina.catalog.v1 import catalog_pb2
 
@@ -16,6 +17,8 @@ MAX_PRODUCT_BYTES = 4 * 1024 * 1024
 _LARGEST_EXACT_INTEGER = 2**53
 _EXPORT_MARKS = frozenset(("createTime", "updateTime", "create_time", "update_time"))
 _TRUE = frozenset(("1", "true", "t", "yes", "y", "sí", "si", "s", "on", "x", "verdadero"))
+# Of tags such as "es-ES" the first part counts: no more is stored.
+_LANGUAGE = re.compile(r"([a-z]{2})(?:[-_][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
 _FALSE = frozenset(("0", "false", "f", "no", "n", "off", "falso"))
 
 
@@ -27,7 +30,7 @@ class Converter:
     """Makes products of rows' values, by the names of columns or keys.
 
     `fields` is {column or key: field}; keys of nested objects are dotted. What
-    it does not name becomes an attribute.
+    it does not name, or names ATTRIBUTE, becomes an attribute.
     """
 
     def __init__(
@@ -37,7 +40,8 @@ class Converter:
         decimal_mark: DecimalMark = DecimalMark.AUTO,
         currency: str = "",
     ) -> None:
-        self._fields = fields_of_keys({}) if fields is None else fields
+        named = fields_of_keys({}) if fields is None else fields
+        self._fields = {key: field for key, field in named.items() if field != ATTRIBUTE}
         self._decimal_mark = decimal_mark
         self._currency = currency
 
@@ -114,6 +118,7 @@ class Converter:
             description=_text("description", values.get("description")),
             category=_category(values.get("category")),
             brand=_text("brand", values.get("brand")),
+            language=_language(values.get("language")),
             image_url=_text("image_url", values.get("image_url")),
         )
         if not product.id:
@@ -163,6 +168,20 @@ def _category(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return " > ".join(value)
     return _text("category", value)
+
+
+def _language(value: Any) -> str:
+    """Return two small letters, of "ES" and "es-ES" too."""
+    text = _text("language", value)
+    if not text:
+        return ""
+    code = _LANGUAGE.fullmatch(text)
+    if code is None:
+        raise NotAProduct(
+            f"language: {_shown(text)} is not a code of two letters such as es; "
+            f"--map {ATTRIBUTE}=COLUMN makes an attribute of its column"
+        )
+    return code[1].lower()
 
 
 def _stock(value: Any) -> int | None:

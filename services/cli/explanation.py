@@ -1,13 +1,14 @@
 """Why an answer is what it is: for each product what ranked it, and how the query went."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from google.protobuf.descriptor import EnumDescriptor
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.output import cell, console, count, inert, money, plain_table
+from services.cli.marked import name_cell
+from services.cli.output import cell, console, count, inert, money, on_one_line, plain_table, times
 from vitrina.search.v1 import search_pb2
 
 _WIDE = 110
@@ -19,6 +20,7 @@ _STAGES = {
     "embed_ms": "embed",
     "index_ms": "index",
     "hydrate_ms": "hydrate",
+    "arrange_ms": "arrange",
 }
 
 
@@ -29,6 +31,11 @@ def show_query(request: search_pb2.SearchRequest, response: search_pb2.SearchRes
     grid.add_column()
     grid.add_row("mode", _mode(request))
     grid.add_row("correction", cell(_correction(request, response)))
+    for name, ids in (("rules", response.rule_ids), ("synonyms", response.synonym_ids)):
+        if ids:
+            grid.add_row(name, cell(", ".join(ids)))
+    if request.without_rules:
+        grid.add_row("rules", "left out (--no-rules)")
     grid.add_row("plan", _plan(response.info.plan))
     grid.add_row("timings", _timings(response.info.timings))
     out = console()
@@ -36,15 +43,28 @@ def show_query(request: search_pb2.SearchRequest, response: search_pb2.SearchRes
     out.print()
 
 
-def ranking_table(out: Console, results: Sequence[search_pb2.Result]) -> Table:
-    """Return a line for each product: its place by words and by meaning, and the fused score."""
+def ranking_table(
+    out: Console, results: Sequence[search_pb2.Result], *, is_first_page: bool = True
+) -> Table:
+    """Return a line for each product: its place by words and by meaning, and the fused score.
+
+    Where rules or diversity moved a product, also its place by score alone, and what rules did.
+    """
     is_wide = out.width >= _WIDE
+    score_ranks = _score_ranks(results, is_first_page=is_first_page)
+    has_rules = any(result.explanation.rules for result in results)
     table = plain_table()
     table.add_column("#", justify="right", style="dim")
+    if score_ranks:
+        table.add_column("by score", justify="right", no_wrap=True, style="yellow")
     for name in ("score", "words", "bm25", "meaning", "cosine"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("exact", no_wrap=True, style="green")
-    table.add_column("name", ratio=1, style="bold")
+    if has_rules:
+        table.add_column(
+            "rules", max_width=40 if is_wide else 12, no_wrap=True, overflow="ellipsis"
+        )
+    table.add_column("name", ratio=1)
     if is_wide:
         table.add_column("brand", max_width=16, no_wrap=True, overflow="ellipsis")
         table.add_column("price", justify="right", no_wrap=True, style="green")
@@ -53,11 +73,13 @@ def ranking_table(out: Console, results: Sequence[search_pb2.Result]) -> Table:
         product, why = result.product, result.explanation
         row = [
             cell(rank),
+            *([cell(score_ranks[rank - 1])] if score_ranks else []),
             cell(f"{result.score:.3f}"),
             *_way(why.lexical_rank, why.lexical_score, f"{why.bm25:.2f}"),
             *_way(why.semantic_rank, why.semantic_score, f"{why.cosine:.3f}"),
             cell("yes" if why.is_exact_identifier else ""),
-            _on_one_line(product.name),
+            *([cell(_effects(why.rules, with_ids=is_wide))] if has_rules else []),
+            on_one_line(name_cell(result)),
         ]
         if is_wide:
             row += [
@@ -69,11 +91,34 @@ def ranking_table(out: Console, results: Sequence[search_pb2.Result]) -> Table:
     return table
 
 
-def _on_one_line(name: str) -> Text:
-    # A column that may not wrap would be as wide as its text, at the cost of the numbers.
-    text = cell(name)
-    text.no_wrap, text.overflow = True, "ellipsis"
-    return text
+def _score_ranks(results: Sequence[search_pb2.Result], *, is_first_page: bool) -> list[str]:
+    """Return for each product its place by score, "" if it has that; [] if all have.
+
+    "-" is for one that a rule brought in. Behind the first page places are not
+    known, so each is told there.
+    """
+    ranks = [result.explanation.score_rank for result in results]
+    if not any(ranks):  # nothing took part that could move a product
+        return []
+    told = [
+        "" if is_first_page and rank == place else f"#{rank}" if rank else "-"
+        for place, rank in enumerate(ranks, 1)
+    ]
+    return told if any(told) else []
+
+
+def _effects(rules: Iterable[search_pb2.AppliedRule], *, with_ids: bool) -> str:
+    """Return "pinned #1 by summer, buried by stock"."""
+    return ", ".join(
+        f"{_effect(rule)} by {rule.rule_id}" if with_ids else _effect(rule) for rule in rules
+    )
+
+
+def _effect(rule: search_pb2.AppliedRule) -> str:
+    parts = [f"pinned #{rule.pinned_position}"] if rule.pinned_position else []
+    parts += ["buried"] if rule.is_buried else []
+    parts += [times(rule.factor)] if rule.factor else []
+    return " ".join(parts) or "no effect"
 
 
 def _way(rank: int, score: float, raw: str) -> tuple[Text, Text]:
@@ -84,10 +129,14 @@ def _way(rank: int, score: float, raw: str) -> tuple[Text, Text]:
 
 
 def _mode(request: search_pb2.SearchRequest) -> str:
-    mode = _word(search_pb2.Mode.DESCRIPTOR, request.mode)
-    if not request.HasField("semantic_weight"):
-        return mode
-    return f"{mode}, semantic weight {request.semantic_weight:g}"
+    parts = [_word(search_pb2.Mode.DESCRIPTOR, request.mode)]
+    if request.HasField("semantic_weight"):
+        parts.append(f"semantic weight {request.semantic_weight:g}")
+    if request.diversity:
+        parts.append(f"diversity {request.diversity:g}")
+    if request.order_by:
+        parts.append(f"in order of {inert(request.order_by)}")
+    return ", ".join(parts)
 
 
 def _correction(request: search_pb2.SearchRequest, response: search_pb2.SearchResponse) -> str:
@@ -104,6 +153,8 @@ def _plan(plan: search_pb2.Plan) -> str:
         f"{count(plan.candidates, 'candidate')}: words {plan.lexical_candidates:,}, "
         f"meaning {plan.semantic_candidates:,}"
     )
+    if plan.feedback_products:
+        parts.append(f"feedback of {count(plan.feedback_products, 'product')}")
     return " · ".join(parts)
 
 

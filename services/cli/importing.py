@@ -28,7 +28,8 @@ EPILOG = """Examples
 
 Rows that cannot go in are written to FILE.rejects.jsonl in the current folder, each with its \
 line and the reason; all others go in. An import may be stopped and repeated: what is stored \
-already stays as it is."""
+already stays as it is. A language is two letters (es, ES), or a tag that begins with them \
+(es-ES)."""
 
 
 def import_products(
@@ -43,7 +44,8 @@ def import_products(
             "--map",
             metavar="FIELD=COLUMN,…",
             help="Which column (or JSON key, dotted inside of objects) is which field. "
-            "Columns with a field's name map by themselves, all others become attributes.",
+            "Columns with a field's name map by themselves, all others become attributes; "
+            "attribute=COLUMN makes one of a column with a field's name.",
         ),
     ] = None,
     format: Annotated[  # noqa: A002 - the option's name

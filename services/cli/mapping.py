@@ -11,6 +11,7 @@ FIELDS = (
     "description",
     "category",
     "brand",
+    "language",
     "price",
     "currency",
     "stock",
@@ -19,26 +20,30 @@ FIELDS = (
 )
 # The spelling of proto3 JSON, so that what the API gave can be imported again.
 ALIASES = {"imageUrl": "image_url"}
-_NEXT_PAIR = re.compile(rf",\s*(?=(?:{'|'.join(FIELDS)})\s*=)")
+# No field: the column becomes an attribute, though it has the name of a field.
+ATTRIBUTE = "attribute"
+_NEXT_PAIR = re.compile(rf",\s*(?=(?:{'|'.join((*FIELDS, ATTRIBUTE))})\s*=)")
 
 
 def parse_mapping(pairs: Iterable[str]) -> dict[str, str]:
     """Read `field=Column`, several ones separated by commas, to {column: field}.
 
     A comma inside of a column's name is no separator unless a field follows it.
+    ATTRIBUTE may stand for a field, and several times.
     """
     fields_by_column: dict[str, str] = {}
     for pair in (pair for text in pairs for pair in _NEXT_PAIR.split(text)):
         field, separator, column = (part.strip() for part in pair.partition("="))
         if not separator or not column:
             raise Failure(f"--map {pair}: must be field=Column", exit_code=WRONG_USE)
-        if field not in FIELDS:
+        if field not in (*FIELDS, ATTRIBUTE):
             raise Failure(
                 f"--map {pair}: {field!r} is no field of a product",
                 hint=f"fields are {', '.join(FIELDS)}; other columns become attributes",
                 exit_code=WRONG_USE,
             )
-        if field in fields_by_column.values() or column in fields_by_column:
+        is_taken = field != ATTRIBUTE and field in fields_by_column.values()
+        if is_taken or column in fields_by_column:
             raise Failure(f"--map {pair}: given twice", exit_code=WRONG_USE)
         fields_by_column[column] = field
     return fields_by_column

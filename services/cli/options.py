@@ -1,15 +1,11 @@
 """Options that several commands share."""
 
-import re
 from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.cells import cell_len
 
 from services.cli.connection import Target
-from services.cli.failures import WRONG_USE, Failure
-from services.cli.output import inert
 from vitrina.search.v1 import search_pb2
 
 DEFAULT_ADDRESS = "127.0.0.1:50050"
@@ -51,6 +47,43 @@ Filter = Annotated[
         "brand, price, stock, active, attributes.<name>.",
     ),
 ]
+Facets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--facet",
+        metavar="FIELD",
+        help="Count the result by brand, category, 'price(0,50,100)', attributes.<name>; "
+        "several times for several.",
+    ),
+]
+OrderBy = Annotated[
+    str,
+    typer.Option(
+        "--order-by",
+        metavar="FIELDS",
+        help="Instead of relevance: 'price desc, name'. Fields: price, name, brand, stock, "
+        "create_time, update_time, attributes.<name>.",
+    ),
+]
+Diversity = Annotated[
+    float,
+    typer.Option(
+        "--diversity", min=0, max=1, help="How much a product must differ from those above it."
+    ),
+]
+PageToken = Annotated[
+    str, typer.Option("--page-token", metavar="TOKEN", help="Go on behind the page that gave it.")
+]
+Author = Annotated[
+    str,
+    typer.Option(
+        "--author",
+        metavar="NAME",
+        envvar="VITRINA_AUTHOR",
+        help="Who changes it, for the log.",
+    ),
+]
+Confirmed = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 MinRevision = Annotated[
     int,
     typer.Option(
@@ -59,10 +92,6 @@ MinRevision = Annotated[
         help="The answer must reflect at least this revision of the catalog.",
     ),
 ]
-
-# What is shown of a filter around the place where it is wrong.
-_SHOWN_BEFORE, _SHOWN_AFTER = 48, 24
-_FILTER_PROBLEM = re.compile(r"filter: (?:at position (\d+): )?")
 
 
 class Mode(StrEnum):
@@ -85,22 +114,3 @@ def target_of(context: typer.Context, address: str | None, timeout: float | None
         address or before.get("address") or DEFAULT_ADDRESS,
         timeout or before.get("timeout") or DEFAULT_TIMEOUT_SECONDS,
     )
-
-
-def filter_failure(failure: Failure, filter_text: str) -> Failure:
-    """Return a failure as wrong use, with the wrong place marked, if the filter is to blame."""
-    problem = _FILTER_PROBLEM.match(failure.message)
-    if problem is None:
-        return failure
-    message = failure.message
-    if problem[1]:
-        message += "\n" + _marked(filter_text, int(problem[1]) - 1)
-    return Failure(message, hint=failure.hint, exit_code=WRONG_USE)
-
-
-def _marked(text: str, place: int) -> str:
-    """Return the text around a place, counted from 0, and a line with a caret below it."""
-    start, end = max(0, place - _SHOWN_BEFORE), place + _SHOWN_AFTER
-    before = ("…" if start else "") + inert(text[start:place])
-    after = inert(text[place:end]) + ("…" if end < len(text) else "")
-    return f"  {before}{after}\n  {' ' * cell_len(before)}^"

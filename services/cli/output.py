@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -59,10 +60,19 @@ def cell(text: object, style: str = "") -> Text:
     return Text(inert(str(text)), style)
 
 
+def on_one_line(text: Text) -> Text:
+    """Return the text, cut where its column ends.
+
+    A column that may not wrap would be as wide as its text, at the cost of the numbers.
+    """
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
 def plain_table(title: str = "") -> Table:
     """Return a table in the style of all of ours."""
     return Table(
-        box=None, title=Text(title, "bold") if title else None, title_justify="left",
+        box=None, title=Text(inert(title), "bold") if title else None, title_justify="left",
         header_style="dim", pad_edge=False, padding=(0, 2, 0, 0),
     )  # fmt: skip
 
@@ -87,6 +97,16 @@ def money(price: str, currency: str) -> str:
     return f"{price} {sign}".strip() if price else ""
 
 
+def times(factor: float) -> str:
+    """Return the factor with the sign of multiplication before it."""
+    return f"\N{MULTIPLICATION SIGN}{factor:g}"
+
+
 def count(number: int, thing: str) -> str:
     """Return "1 result", "12,000 results"."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def moment(time: Timestamp) -> str:
+    """Return "2030-01-31 10:00:00 UTC"."""
+    return f"{time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"

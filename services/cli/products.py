@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from services.cli import options
-from services.cli.connection import Gateway, gateway_at, is_interactive, run
-from services.cli.failures import WRONG_USE, Failure
+from services.cli.confirming import confirm
+from services.cli.connection import Gateway, gateway_at, run
 from services.cli.output import console, inert, print_json
 from services.cli.tables import show_product
 from vitrina.catalog.v1 import catalog_pb2
@@ -52,14 +52,12 @@ def get(
 def delete(
     context: typer.Context,
     product_id: ProductId,
-    is_confirmed: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    is_confirmed: options.Confirmed = False,
     as_json: options.AsJson = False,
     address: options.Address = None,
     timeout: options.Timeout = None,
 ) -> None:
     """Remove one product."""
-    if not is_confirmed and not is_interactive():
-        raise Failure("delete asks first; without a terminal pass --yes", exit_code=WRONG_USE)
     target = options.target_of(context, address, timeout)
 
     async def name() -> str:
@@ -71,8 +69,7 @@ def delete(
             request = catalog_pb2.DeleteProductRequest(id=product_id)
             return await gateway.call(gateway.catalog.DeleteProduct, request)
 
-    if not is_confirmed:
-        typer.confirm(f"Remove {inert(run(name()))!r}?", abort=True, err=True)
+    confirm(is_confirmed, lambda: f"Remove {inert(run(name()))!r}?")
     response = run(remove())
     if as_json:
         print_json(response)

@@ -11,7 +11,8 @@ from services.cli.failures import Failure
 from services.cli.import_run import Report, import_file
 from services.cli.options import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_SECONDS
 from services.cli.output import cell, console, count
-from services.cli.searching import answer_of, nothing_for
+from services.cli.paging import pages_of
+from services.cli.searching import nothing_for
 from services.cli.sources import Source, format_of
 from services.cli.stack import Stack
 from services.cli.tables import show_results
@@ -43,7 +44,7 @@ async def show_sample(stack: Stack, path: Path, query: str) -> None:
     out.print(f"\n{path}: {products} stored and searchable in {waited:.1f} s\n")
     out.print(f'vitrina search "{query}"', style="bold")
     request = search_pb2.SearchRequest(query=query, page_size=5, min_revision=report.tally.revision)
-    response = await answer_of(request, Target(stack.grpc, DEFAULT_TIMEOUT_SECONDS))
+    response = await pages_of(request, Target(stack.grpc, DEFAULT_TIMEOUT_SECONDS))
     show_results(response.results, response.info, nothing=nothing_for(""))
     out.print("\nTry it:", style="bold")
     for command in ways_to_ask(stack, query):

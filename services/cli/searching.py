@@ -1,20 +1,21 @@
-"""`vitrina search` and `vitrina similar`."""
+"""`vitrina search`."""
 
-from collections.abc import Coroutine
-from typing import Annotated, Any, TypeVar
+from functools import partial
+from typing import Annotated
 
 import typer
 
 from services.cli import explanation, options
-from services.cli.connection import Target, gateway_at, run
+from services.cli.connection import run
+from services.cli.facets import show_facets
 from services.cli.failures import WRONG_USE, Failure
 from services.cli.output import console, print_json
+from services.cli.paging import MAX_PAGES, found_note, next_page_note, pages_of
 from services.cli.tables import show_results
+from services.cli.wrong_text import with_text_shown
 from vitrina.search.v1 import search_pb2
 
-T = TypeVar("T")
-
-SEARCH_EPILOG = """Examples
+EPILOG = """Examples
 
   vitrina search wireless headphones
 
@@ -22,15 +23,11 @@ SEARCH_EPILOG = """Examples
 
   vitrina search "lapto dell" --filter 'price < 500' --explain
 
+  vitrina search laptop --facet brand --facet 'price(0,500,1000)' --highlight
+
+  vitrina search laptop --order-by 'price desc' --pages 3
+
   vitrina search usb-c cable --json | jq -r '.results[].product.id'"""
-
-SIMILAR_EPILOG = """Examples
-
-  vitrina similar AUD-0012 --limit 5
-
-  vitrina similar AUD-0012 --filter 'price < 100 AND stock > 0'
-
-  vitrina similar AUD-0012 --unlike AUD-0031"""
 
 
 def search(
@@ -54,6 +51,19 @@ def search(
             help="The part of meaning in hybrid; words have the rest. The gateway's by default.",
         ),
     ] = None,
+    order_by: options.OrderBy = "",
+    diversity: options.Diversity = 0.0,
+    facets: options.Facets = None,
+    highlight: Annotated[
+        bool, typer.Option("--highlight", help="Show what the words match, and where.")
+    ] = False,
+    pages: Annotated[
+        int, typer.Option("--pages", min=1, max=MAX_PAGES, help="How many pages of --limit.")
+    ] = 1,
+    page_token: options.PageToken = "",
+    no_rules: Annotated[
+        bool, typer.Option("--no-rules", help="Leave the shop's rules out.")
+    ] = False,
     literal: Annotated[
         bool, typer.Option("--literal", help="Take the words as they are spelt.")
     ] = False,
@@ -84,8 +94,17 @@ def search(
         min_revision=min_revision,
         timeout=target.timeout,
         skip_cache=no_cache,
+        order_by=order_by,
+        diversity=diversity,
+        facets=facets or [],
+        highlight=highlight,
+        page_token=page_token,
+        without_rules=no_rules,
     )
-    response = _answered(answer_of(request, target), filter_text)
+    try:
+        response = run(pages_of(request, target, pages))
+    except Failure as failure:
+        raise with_text_shown(failure, _texts_of(request)) from None
     if as_json:
         print_json(response)
         return
@@ -94,65 +113,23 @@ def search(
         console().print(note, style="yellow", soft_wrap=True)
     if explain:
         explanation.show_query(request, response)
+    show_facets(response.facets)
+    ranking = partial(explanation.ranking_table, is_first_page=not page_token)
     show_results(
         response.results,
         response.info,
         nothing=nothing_for(category, filter_text),
-        table=explanation.ranking_table if explain else None,
+        table=ranking if explain else None,
+        found=found_note(response),
     )
+    if response.next_page_token:
+        console().print(next_page_note(response.next_page_token), style="dim", soft_wrap=True)
 
 
-def similar(
-    context: typer.Context,
-    product_id: Annotated[str, typer.Argument(metavar="ID", help="The shop's own id.")],
-    *,
-    limit: options.Limit = 10,
-    category: options.Category = "",
-    filter_text: options.Filter = "",
-    unlike: Annotated[
-        list[str] | None,
-        typer.Option("--unlike", metavar="ID", help="A product to keep away from; up to 10 times."),
-    ] = None,
-    min_revision: options.MinRevision = 0,
-    as_json: options.AsJson = False,
-    address: options.Address = None,
-    timeout: options.Timeout = None,
-) -> None:
-    """Find products like one product, and not like others."""
-    target = options.target_of(context, address, timeout)
-    request = search_pb2.SimilarRequest(
-        product_id=product_id,
-        page_size=limit,
-        category=category,
-        filter=filter_text,
-        unlike=unlike or [],
-        min_revision=min_revision,
-        timeout=target.timeout,
-    )
-
-    async def ask() -> search_pb2.SimilarResponse:
-        async with gateway_at(target) as gateway:
-            return await gateway.call(gateway.search.Similar, request)
-
-    response = _answered(ask(), filter_text)
-    if as_json:
-        print_json(response)
-        return
-    show_results(response.results, response.info, nothing="Nothing is like it.")
-
-
-async def answer_of(request: search_pb2.SearchRequest, target: Target) -> search_pb2.SearchResponse:
-    """Return the gateway's answer."""
-    async with gateway_at(target) as gateway:
-        return await gateway.call(gateway.search.Search, request)
-
-
-def _answered(work: Coroutine[Any, Any, T], filter_text: str) -> T:
-    """Run a query. Raises Failure, which shows where the filter is wrong if it is."""
-    try:
-        return run(work)
-    except Failure as failure:
-        raise options.filter_failure(failure, filter_text) from None
+def _texts_of(request: search_pb2.SearchRequest) -> dict[str, str]:
+    """Return what the user wrote in grammars of ours, by field."""
+    facets = {f"facets[{place}]": facet for place, facet in enumerate(request.facets)}
+    return {"filter": request.filter, "order_by": request.order_by, **facets}
 
 
 def nothing_for(category: str, filter_text: str = "") -> str:

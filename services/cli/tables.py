@@ -7,7 +7,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.output import cell, console, count, error_console, inert, money, plain_table
+from services.cli.marked import name_cell
+from services.cli.output import (
+    cell,
+    console,
+    count,
+    error_console,
+    inert,
+    moment,
+    money,
+    plain_table,
+)
 from vitrina.catalog.v1 import catalog_pb2
 from vitrina.search.v1 import search_pb2
 
@@ -24,6 +34,7 @@ _DEGRADED = {
     search_pb2.DEGRADATION_CACHE_DOWN: "Redis does not answer, so memory alone caches",
     search_pb2.DEGRADATION_UNVERIFIED_CACHE: "the catalog cannot be followed, so this cached "
     "answer may be older than the catalog",
+    search_pb2.DEGRADATION_NOT_DIVERSE: "vectors could not be had, so --diversity did nothing",
 }
 _PROVENANCE = {
     search_pb2.PROVENANCE_COMPUTED: "computed",
@@ -41,10 +52,11 @@ def show_results(
     *,
     nothing: str,
     table: ResultsTable | None = None,
+    found: str = "",
 ) -> None:
     """Print ranked products, how the answer came about, and what was not as it should be.
 
-    `table` shows the products in another way than usual.
+    `table` shows the products in another way than usual; `found` says how many there are.
     """
     out = console()
     if results:
@@ -52,7 +64,7 @@ def show_results(
     else:
         out.print(nothing)
     parts = [
-        count(len(results), "result"),
+        found or count(len(results), "result"),
         f"{info.timings.total_ms:.1f} ms",
         _PROVENANCE.get(info.provenance, ""),
         inert(info.space) or "words only",
@@ -80,7 +92,7 @@ def _results_table(out: Console, results: Sequence[search_pb2.Result]) -> Table:
         table.add_column("id", max_width=24, no_wrap=True, overflow="ellipsis", style="dim")
     for rank, result in enumerate(results, 1):
         product = result.product
-        row = [cell(rank), _score(result.score, with_bar=is_medium), cell(product.name, "bold")]
+        row = [cell(rank), _score(result.score, with_bar=is_medium), name_cell(result)]
         if is_medium:
             row.append(cell(product.brand))
         if is_wide:
@@ -121,6 +133,7 @@ def show_product(product: catalog_pb2.Product, revision: int) -> None:
     add("name", product.name, "bold")
     add("brand", product.brand)
     add("category", product.category)
+    add("language", product.language)
     add("price", money(product.price, product.currency), "green")
     add("stock", f"{product.stock:,}" if product.HasField("stock") else "")
     add("active", "" if not product.HasField("active") or product.active else "no", "yellow")
@@ -147,4 +160,4 @@ def _attribute(value: Value) -> str:
 def _time(product: catalog_pb2.Product, field: str) -> str:
     if not product.HasField(field):  # type: ignore[arg-type]
         return ""
-    return f"{getattr(product, field).ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
+    return moment(getattr(product, field))

@@ -1,9 +1,6 @@
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,19 +8,17 @@ import pytest
 from services.cli.__main__ import main
 from services.common.server import Service, serving
 from tests.cli_gateway import FakeGateway, gateway_serving
+from tests.cli_process import vitrina
 from vitrina.catalog.v1 import catalog_pb2
 from vitrina.search.v1 import search_pb2
 
 HOSTILE = "\x1b]0;owned\x07 [red]Lamp[/red]"
 REJECTS = ["p.csv.rejects", "r", "stdin.rejects"]
-SUBCOMMANDS = ["up", "import", "search", "similar", "get", "delete", "status", "eval"]
-
-
-@dataclass
-class Ended:
-    code: int
-    out: str
-    err: str
+SUBCOMMANDS = [
+    "up", "import", "search", "similar", "suggest", "get", "delete", "status", "eval", "rules",
+    "rules put", "rules list", "rules delete", "rules log", "synonyms", "synonyms put",
+    "synonyms list", "synonyms delete",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -40,21 +35,6 @@ def fake() -> FakeGateway:
 async def address(fake: FakeGateway) -> AsyncIterator[str]:
     async with gateway_serving(fake) as served_at:
         yield served_at
-
-
-async def vitrina(*arguments: str, stdin: bytes = b"", **environment: str) -> Ended:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.cli", *arguments,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE, env={**os.environ, **environment},
-    )  # fmt: skip
-    async with asyncio.timeout(30):
-        out, err = await process.communicate(stdin)
-    assert process.returncode is not None
-    ended = Ended(process.returncode, out.decode(), err.decode())
-    assert "Traceback" not in ended.err
-    assert "\x1b" not in ended.out + ended.err
-    return ended
 
 
 async def test_each_reading_command_answers_people_and_programs(address: str) -> None:
@@ -205,7 +185,7 @@ async def test_another_service_at_the_address_is_told(address: str) -> None:
 
 @pytest.mark.parametrize("subcommand", SUBCOMMANDS)
 def test_help_has_examples(subcommand: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([subcommand, "--help"]) == 0
+    assert main([*subcommand.split(), "--help"]) == 0
     _, _, examples = capsys.readouterr().out.partition("Example")
     assert f" vitrina {subcommand}" in examples
 
@@ -223,6 +203,12 @@ def test_the_main_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) 
     [
         ["nope"], ["search"], ["search", " "], ["search", "x", "--limit", "0"],
         ["search", "x", "--mode", "fuzzy"], ["search", "x", "--semantic-weight", "1.1"],
+        ["search", "x", "--diversity", "1.1"], ["search", "x", "--pages", "0"],
+        ["suggest", "x", "--limit", "21"], ["rules", "nope"], ["rules", "put"],
+        ["rules", "put", "x", "--match", "fuzzy"], ["rules", "put", "x", "--pin", "A"],
+        ["rules", "put", "x", "--file", "none.json"], ["rules", "log", "--limit", "501"],
+        ["rules", "put", "x", "--file", "none.json", "--match", "contains"],
+        ["rules", "delete", "x"], ["synonyms", "put", "tv"], ["synonyms", "delete", "tv"],
         ["search", "x", "--address", "localhost"], ["search", "x", "--address", "http://h:1"],
         ["import", "no-such-file.csv"], ["import", "README.md"],
         ["import", "examples/catalog.jsonl", "--map", "color=x"],

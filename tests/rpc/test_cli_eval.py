@@ -167,7 +167,7 @@ async def test_all_overrides_reach_the_gateway_that_they_name(
 ) -> None:
     config = (
         'mode=hybrid,semantic_weight=0,literal=true,category=Audio,filter=brand = "A, B",'
-        f"address={address}"
+        f'order_by="price desc, name",diversity=0.3,without_rules=true,address={address}'
     )
     ended = await evaluate(*judged.options, "--config", config, "--address", "127.0.0.1:1")
     assert ended.code == 0, ended.err
@@ -176,6 +176,8 @@ async def test_all_overrides_reach_the_gateway_that_they_name(
     assert request.HasField("semantic_weight")
     assert (request.semantic_weight, request.literal) == (0, True)
     assert (request.category, request.filter) == ("Audio", 'brand = "A, B"')
+    assert request.order_by == "price desc, name"
+    assert (request.diversity, request.without_rules) == (0.3, True)
 
 
 async def test_degraded_answers_do_not_pass_unnoticed(

@@ -34,11 +34,13 @@ def test_all_fields_arrive() -> None:
     row = {
         "id": 7, "name": " Lamp ", "description": "d", "category": ["Home", "Light"], "brand": "B",
         "price": Decimal("49.90"), "currency": "eur", "stock": 3, "active": False,
-        "image_url": "http://x/y.png", "attributes": {"color": "red", "on": True},
+        "image_url": "http://x/y.png", "language": "es",
+        "attributes": {"color": "red", "on": True},
     }  # fmt: skip
     made = product(row)
     assert (made.id, made.name, made.description, made.brand) == ("7", "Lamp", "d", "B")
     assert (made.category, made.image_url) == ("Home > Light", "http://x/y.png")
+    assert made.language == "es"
     assert (made.price, made.currency, made.stock, made.active) == ("49.90", "EUR", 3, False)
     assert made.attributes["color"].string_value == "red"
     assert made.attributes["on"].bool_value
@@ -108,6 +110,13 @@ def test_a_revision_of_the_shops_own_is_an_attribute() -> None:
         ({"stock": -1}, "stock: -1 is below zero"),
         ({"stock": 2**63}, "out of range"),
         ({"stock": "NaN"}, "stock: NaN is not"),
+        ({"language": "spanish"}, "language: 'spanish' is not a code of two letters such as es"),
+        ({"language": "spa"}, "language: 'spa' is not"),
+        ({"language": "e"}, "language: 'e' is not"),
+        ({"language": "es-"}, "language: 'es-' is not"),
+        ({"language": "ñu"}, "language: 'ñu' is not"),
+        ({"language": "es, en"}, "--map attribute=COLUMN makes an attribute of its column"),
+        ({"language": ["es"]}, "language: must be text"),
         ({"active": "perhaps"}, "active: 'perhaps' is neither yes nor no"),
         ({"attributes": [1]}, "attributes: must be an object"),
         ({"x": Decimal("1e999")}, "attributes.x: 1E\\+999 is out of range"),
@@ -152,6 +161,30 @@ def test_words_for_inactive(word: Any) -> None:
 @pytest.mark.parametrize("stock", ["12", " 12 ", "12.0", 12, Decimal("12.0")])
 def test_stock_is_read_from_text_and_numbers(stock: Any) -> None:
     assert product({"stock": stock}).stock == 12
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("es", "es"), ("ES", "es"), (" En ", "en"), ("es-ES", "es"), ("pt_BR", "pt"),
+        ("zh-Hant-TW", "zh"), ("", ""), (None, ""),
+    ],
+)  # fmt: skip
+def test_the_language_is_two_small_letters(given: str | None, stored: str) -> None:
+    assert product({"language": given}).language == stored
+
+
+def test_a_column_with_the_name_of_a_field_can_be_kept_as_an_attribute() -> None:
+    row = {"language": "Español, inglés", "brand": "B", "lang": "es"}
+    mapping = "attribute=language, attribute=brand, language=lang"
+    made = product(row, mapping=mapping)
+    assert (made.language, made.brand) == ("es", "")
+    assert attributes(row, mapping=mapping) == {"language": "Español, inglés", "brand": "B"}
+    columns = ["id", "name", "Language"]
+    fields = fields_of_columns(columns, parse_mapping(["attribute=Language"]))
+    values = dict(zip(columns, ("1", "x", "Español"), strict=True))
+    made = Converter(fields).product(values)
+    assert (made.language, made.attributes["Language"].string_value) == ("", "Español")
 
 
 def test_the_currency_comes_from_the_price_then_the_row_then_the_call() -> None:

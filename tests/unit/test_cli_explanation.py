@@ -1,12 +1,13 @@
+from functools import partial
+
 import pytest
 
 from services.cli.explanation import ranking_table, show_query
-from services.cli.failures import Failure
-from services.cli.options import filter_failure
 from services.cli.tables import show_results
 from vitrina.catalog.v1 import catalog_pb2
 from vitrina.search.v1 import search_pb2
 
+X = "\N{MULTIPLICATION SIGN}"
 NAME = "Dell Latitude 5420 laptop \x1b[31m[red]電気電気電気電気電気電気電気電気電気"
 PRODUCT = catalog_pb2.Product(id="LAP-1", name=NAME, brand="Dell", price="449", currency="EUR")
 BY_BOTH = search_pb2.Explanation(
@@ -88,21 +89,84 @@ def test_a_strategy_of_a_newer_gateway_is_a_number(capsys: pytest.CaptureFixture
     assert "9 · 0 candidates" in lines[2]
 
 
-@pytest.mark.parametrize("place", [0, 1, 300, 1998, 1999])
-def test_the_caret_stands_below_the_place_in_a_filter_of_any_length(place: int) -> None:
-    text = "a" * place + "!" + "z" * (1999 - place)
-    failure = filter_failure(Failure(f"filter: at position {place + 1}: no"), text)
-    _, shown, caret = failure.message.splitlines()
-    assert failure.exit_code == 2
-    assert len(shown) < 80
-    assert caret.index("^") == shown.index("!")
+def rows(capsys: pytest.CaptureFixture[str], *results: search_pb2.Result) -> list[str]:
+    request = search_pb2.SearchRequest()
+    show_query(request, search_pb2.SearchResponse())
+    show_results(results, search_pb2.AnswerInfo(), nothing="", table=ranking_table)
+    lines = capsys.readouterr().out.splitlines()
+    return [" ".join(line.split()) for line in lines[lines.index("") + 1 : -1]]
 
 
-def test_the_caret_stands_behind_a_filter_that_ends_too_soon() -> None:
-    failure = filter_failure(Failure("filter: at position 8: no"), "price <")
-    assert failure.message.splitlines()[1:] == ["  price <", "         ^"]
+def lamp(score_rank: int, *rules: search_pb2.AppliedRule) -> search_pb2.Result:
+    return search_pb2.Result(
+        product=catalog_pb2.Product(name="Lamp"),
+        explanation=search_pb2.Explanation(score_rank=score_rank, rules=rules),
+    )
 
 
-def test_a_failure_of_something_else_stays_as_it_is() -> None:
-    failure = Failure("query: at position 3: no", exit_code=1)
-    assert filter_failure(failure, "x") is failure
+PINNED = search_pb2.AppliedRule(rule_id="summer", pinned_position=1)
+BOOSTED = search_pb2.AppliedRule(rule_id="sale", factor=1.5)
+BURIED = search_pb2.AppliedRule(rule_id="stock", is_buried=True, factor=0.5)
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_what_rules_did_and_the_place_by_score_are_told(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    header, *lines = rows(
+        capsys, lamp(0, PINNED), lamp(2), lamp(5, BOOSTED, PINNED), lamp(1, BURIED)
+    )
+    assert header.startswith("# by score score words bm25 meaning cosine exact rules name")
+    begin = [("1 -", "pinned #1"), ("2 0.000", ""), ("3 #5", f"{X}1.5"), ("4 #1", f"buried {X}0.5")]
+    for line, (start, effect) in zip(lines, begin, strict=True):
+        assert line.startswith(f"{start} ")
+        assert f"- - - - {effect}" in line
+    assert (f"buried {X}0.5 by stock" in lines[3]) == (width == 160)
+    assert (f"{X}1.5 by sale, pinned #1 by summer" in lines[2]) == (width == 160)
+
+
+def test_products_that_nothing_moved_need_no_columns_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    header, *_ = rows(capsys, lamp(1), lamp(2))
+    assert "by score" not in header
+    assert "rules" not in header
+    # With order_by there are no places by score.
+    header, *_ = rows(capsys, lamp(0), lamp(0))
+    assert "by score" not in header
+
+
+def test_behind_the_first_page_every_place_by_score_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = partial(ranking_table, is_first_page=False)
+    show_results([lamp(11), lamp(2)], search_pb2.AnswerInfo(), nothing="", table=table)
+    _, first, second, _ = capsys.readouterr().out.splitlines()
+    assert first.split()[:2] == ["1", "#11"]
+    assert second.split()[:2] == ["2", "#2"]
+
+
+def test_how_the_query_went_names_all_that_took_part(capsys: pytest.CaptureFixture[str]) -> None:
+    request = search_pb2.SearchRequest(
+        mode=search_pb2.MODE_HYBRID, diversity=0.3, order_by="price desc"
+    )
+    info = search_pb2.AnswerInfo(
+        plan=search_pb2.Plan(strategy=search_pb2.STRATEGY_EXACT, feedback_products=5),
+        timings=search_pb2.Timings(total_ms=9, arrange_ms=2.54),
+    )
+    response = search_pb2.SearchResponse(
+        info=info, rule_ids=["summer", "sale"], synonym_ids=["tv\x1b"]
+    )
+    show_query(request, response)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[:6] == [
+        "mode hybrid, diversity 0.3, in order of price desc",
+        "correction none",
+        "rules summer, sale",
+        "synonyms tv␛",
+        "plan exact · 0 candidates: words 0, meaning 0 · feedback of 5 products",
+        "timings 9.0 ms: arrange 2.5",
+    ]
+    show_query(search_pb2.SearchRequest(without_rules=True), search_pb2.SearchResponse())
+    assert "left out (--no-rules)" in capsys.readouterr().out

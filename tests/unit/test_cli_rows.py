@@ -223,8 +223,7 @@ def test_what_the_csv_module_writes_is_read_back(cells: list[tuple[str, str]]) -
     writer.writerows(cells)
     with tempfile.NamedTemporaryFile() as file:
         rows = read_csv(Path(file.name), written.getvalue().encode())
-    expected = [
-        {"left": left, "right": right} for left, right in cells if (left + right).strip(' \t\n",')
-    ]
+    # A row without anything is none.
+    expected = [{"left": left, "right": right} for left, right in cells if left or right]
     assert bad(rows) == {}
     assert list(good(rows).values()) == expected

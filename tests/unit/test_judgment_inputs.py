@@ -86,6 +86,8 @@ def test_missing_files_and_unknown_encodings_are_refused(tmp_path: Path) -> None
     [
         ("mode=lexical", Config(mode="lexical")),
         (" mode = hybrid , semantic_weight=0.25", Config(mode="hybrid", semantic_weight=0.25)),
+        ("diversity=0,without_rules=TRUE", Config(diversity=0, without_rules=True)),
+        ("order_by=price desc", Config(order_by="price desc")),
         ("literal=True,address=shop:50050", Config(literal=True, address="shop:50050")),
         ('category="TV, Audio > Radio"', Config(category="TV, Audio > Radio")),
         (
@@ -113,6 +115,8 @@ def test_a_config_may_be_a_toml_file(tmp_path: Path) -> None:
         ("mood=good,mode=lexical,wieght=1", "--config: unknown: mood, wieght"),
         ("mode=fuzzy", "--config: mode: 'fuzzy' given, must be lexical, semantic or hybrid"),
         ("semantic_weight=2", "semantic_weight: 2.0 given, must be a number, 0 to 1"),
+        ("diversity=1.5", "diversity: 1.5 given, must be a number, 0 to 1"),
+        ("without_rules=1", "without_rules: '1' given, must be true or false"),
         ("semantic_weight=nan", "semantic_weight: nan given"),
         ("semantic_weight=much", "semantic_weight: 'much' given"),
         ("literal=perhaps", "literal: 'perhaps' given, must be true or false"),

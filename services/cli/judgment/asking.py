@@ -124,6 +124,9 @@ def _request(config: Config, text: str, target: Target) -> search_pb2.SearchRequ
         literal=config.literal or False,
         filter=config.filter or "",
         category=config.category or "",
+        order_by=config.order_by or "",
+        diversity=config.diversity or 0,
+        without_rules=config.without_rules or False,
     )
 
 

@@ -23,7 +23,8 @@ EPILOG = """Examples
 
 Queries are lines of id, tab, text; judgments those of TREC: query 0 product grade, where 0 is \
 irrelevant. A config is a TOML file or key=value,key=value with mode, semantic_weight, literal, \
-filter, category, address. Needs the extra libraries of vitrina\\[eval]."""
+filter, category, order_by, diversity, without_rules, address. Needs \
+the extra libraries of vitrina\\[eval]."""
 
 
 def evaluate_answers(

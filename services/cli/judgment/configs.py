@@ -25,6 +25,9 @@ class Config:
     literal: bool | None = None
     filter: str | None = None
     category: str | None = None
+    order_by: str | None = None
+    diversity: float | None = None
+    without_rules: bool | None = None
     address: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -80,12 +83,12 @@ def _inline(text: str, option: str) -> dict[str, Any]:
 
 def _typed(key: str, value: str) -> Any:
     """Return the text as what the key holds; what cannot be read so stays text."""
-    if key == "semantic_weight":
+    if key in ("semantic_weight", "diversity"):
         try:
             return float(value)
         except ValueError:
             return value
-    if key == "literal":
+    if key in ("literal", "without_rules"):
         return {"true": True, "false": False}.get(value.lower(), value)
     if key != "filter" and re.fullmatch(_QUOTED, value):
         return value[1:-1]
@@ -96,7 +99,7 @@ def _is_mode(value: object) -> bool:
     return value in tuple(Mode)
 
 
-def _is_weight(value: object) -> bool:
+def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
@@ -110,10 +113,13 @@ def _is_text(value: object) -> bool:
 
 _KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "mode": (_is_mode, "lexical, semantic or hybrid"),
-    "semantic_weight": (_is_weight, "a number, 0 to 1"),
+    "semantic_weight": (_is_share, "a number, 0 to 1"),
     "literal": (_is_switch, "true or false"),
     "filter": (_is_text, "a text"),
     "category": (_is_text, "a text"),
+    "order_by": (_is_text, "a text"),
+    "diversity": (_is_share, "a number, 0 to 1"),
+    "without_rules": (_is_switch, "true or false"),
     "address": (_is_text, "host:port"),
 }
 

@@ -1,0 +1,1 @@
+"""`vitrina rules` and `vitrina synonyms`: what the shop decides about its searches."""
