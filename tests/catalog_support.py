@@ -18,7 +18,12 @@ from services.catalog.stores.sqlite import SqliteStore
 from services.catalog.text import Rules
 from services.common.channel import channel_to
 from services.common.server import serving
-from vitrina.catalog.v1 import catalog_pb2, catalog_pb2_grpc, retrieval_pb2_grpc
+from vitrina.catalog.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    retrieval_pb2_grpc,
+    tuning_pb2_grpc,
+)
 
 _DRAFT = ProductDraft(
     id="p1",
@@ -69,10 +74,11 @@ def open_store(
 
 @dataclass
 class Stubs:
-    """The two services of a catalog that serves."""
+    """The services of a catalog that serves."""
 
     catalog: "catalog_pb2_grpc.CatalogServiceAsyncStub"
     retrieval: "retrieval_pb2_grpc.RetrievalServiceAsyncStub"
+    tuning: "tuning_pb2_grpc.TuningServiceAsyncStub"
 
 
 @asynccontextmanager
@@ -82,6 +88,7 @@ async def stubs_of(address: str) -> AsyncIterator[Stubs]:
         yield Stubs(
             catalog_pb2_grpc.CatalogServiceStub(channel),
             retrieval_pb2_grpc.RetrievalServiceStub(channel),
+            tuning_pb2_grpc.TuningServiceStub(channel),
         )
 
 

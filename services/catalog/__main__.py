@@ -7,10 +7,24 @@ from services.catalog.feed import ChangeFeed
 from services.catalog.servicer import CatalogServicer, RetrievalServicer
 from services.catalog.settings import CatalogSettings
 from services.catalog.stores.sqlite import SqliteStore
+from services.catalog.stores.sqlite_tuning import SqliteTuning
+from services.catalog.suggesting.servicer import SuggestionServicer
+from services.catalog.suggesting.suggestions import Suggestions
 from services.catalog.text import Rules
+from services.catalog.tuning import Tuning
+from services.catalog.tuning.servicer import TuningServicer
 from services.common.server import Service, run
 from services.common.settings import load
-from vitrina.catalog.v1 import catalog_pb2, catalog_pb2_grpc, retrieval_pb2, retrieval_pb2_grpc
+from vitrina.catalog.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    retrieval_pb2,
+    retrieval_pb2_grpc,
+    suggestion_pb2,
+    suggestion_pb2_grpc,
+    tuning_pb2,
+    tuning_pb2_grpc,
+)
 
 
 def compose(settings: CatalogSettings) -> Service:
@@ -24,15 +38,23 @@ def compose(settings: CatalogSettings) -> Service:
         on_commit=feed.announce,
         text_rules=text_rules,
     )
+    tuning_store = SqliteTuning(store.database, on_commit=feed.announce, text_rules=text_rules)
     catalog = Catalog(
-        store, feed, default_currency=settings.default_currency, text_rules=text_rules
+        store,
+        feed,
+        tuning_store.in_force,
+        default_currency=settings.default_currency,
+        text_rules=text_rules,
     )
+    suggestions = Suggestions(store, feed, text_rules)
     return Service(
         name="catalog",
         listen=settings.listen,
         service_names=[
             catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name,
             retrieval_pb2.DESCRIPTOR.services_by_name["RetrievalService"].full_name,
+            suggestion_pb2.DESCRIPTOR.services_by_name["SuggestionService"].full_name,
+            tuning_pb2.DESCRIPTOR.services_by_name["TuningService"].full_name,
         ],
         registrations=[
             partial(
@@ -40,10 +62,18 @@ def compose(settings: CatalogSettings) -> Service:
             ),
             partial(
                 retrieval_pb2_grpc.add_RetrievalServiceServicer_to_server,
-                RetrievalServicer(catalog),
+                RetrievalServicer(catalog, suggestions),
+            ),
+            partial(
+                suggestion_pb2_grpc.add_SuggestionServiceServicer_to_server,
+                SuggestionServicer(suggestions),
+            ),
+            partial(
+                tuning_pb2_grpc.add_TuningServiceServicer_to_server,
+                TuningServicer(Tuning(tuning_store, feed)),
             ),
         ],
-        adapters=[store],
+        adapters=[store, tuning_store],
         grace_seconds=settings.grace_seconds,
         on_drain=[feed.drain],
     )

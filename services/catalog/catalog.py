@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from services.catalog import feed, paging, searching
+from services.catalog import arranging, feed, paging, searching
 from services.catalog.changes import Upserted
 from services.catalog.pacing import paced
 from services.catalog.products import (
@@ -20,8 +20,9 @@ from services.catalog.stores import (
     Products,
     Store,
 )
-from services.catalog.text import Rules
-from services.common import categories, filters
+from services.catalog.text import Highlights, Marker, Rules
+from services.catalog.tuning import InForce
+from services.common import categories, facets, filters, ordering
 from services.common.errors import InvalidArgument, NotFound
 
 DEFAULT_PAGE_SIZE = 100
@@ -30,6 +31,7 @@ MAX_BATCH_PRODUCTS = 500
 MAX_READ_IDS = 1_000
 MAX_QUERY_CHARACTERS = 1_000
 MAX_HITS = 1_000
+MAX_CANDIDATES = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,28 @@ def _within(field: str, number: int, at_most: int) -> int:
     return number
 
 
+def _checked_query(field: str, query: str) -> None:
+    if not 1 <= len(query) <= MAX_QUERY_CHARACTERS:
+        raise InvalidArgument(
+            field, f"{len(query)} characters, must be 1 to {MAX_QUERY_CHARACTERS}"
+        )
+
+
 class Catalog:
     """The operations on products. Arguments are checked here; see the contract for limits."""
 
     def __init__(
-        self, store: Store, changes: feed.ChangeFeed, *, default_currency: str, text_rules: Rules
+        self,
+        store: Store,
+        changes: feed.ChangeFeed,
+        tuned: InForce,
+        *,
+        default_currency: str,
+        text_rules: Rules,
     ) -> None:
         self._store = store
         self._changes = changes
+        self._tuned = tuned
         self._default_currency = default_currency
         # Those that the store's words were made by.
         self._text_rules = text_rules
@@ -159,18 +175,26 @@ class Catalog:
         return feed.watch(self._store, self._changes, after_revision, with_products=with_products)
 
     async def search_text(
-        self, query: str, limit: int, filter_text: str, *, literal: bool
+        self, query: str, limit: int, filter_text: str, *, literal: bool, order_by: str = ""
     ) -> searching.TextAnswer:
-        """Find active products by their words, the best first; see `searching.search`."""
-        if not 1 <= len(query) <= MAX_QUERY_CHARACTERS:
-            raise InvalidArgument(
-                "query", f"{len(query)} characters, must be 1 to {MAX_QUERY_CHARACTERS}"
-            )
+        """Find active products by their words; see `searching.search`."""
+        _checked_query("query", query)
         passing = filters.parse_canonical(filter_text)
-        at_most = _within("limit", limit, MAX_HITS)
-        return await searching.search(
-            self._store, self._text_rules, query, passing, at_most, literal=literal
+        if not 0 <= limit <= MAX_HITS:
+            raise InvalidArgument("limit", f"{limit}, must be 0 to {MAX_HITS}")
+        # What a read sees may be newer than what memory knows of rules and synonyms.
+        known_revision = self._changes.head_revision
+        answer = await searching.search(
+            self._store,
+            self._text_rules,
+            self._tuned,
+            query,
+            passing,
+            limit,
+            literal=literal,
+            order=ordering.parse(order_by),
         )
+        return replace(answer, revision=min(answer.revision, known_revision))
 
     async def get_active(self, ids: Sequence[str]) -> Products:
         """Return the active products among the ids, in their order."""
@@ -179,6 +203,49 @@ class Catalog:
         found = await self._store.get(ids)
         by_id = {entry.product.id: entry for entry in found.products if entry.product.active}
         return Products([by_id[id_text] for id_text in ids if id_text in by_id], found.revision)
+
+    async def highlights(
+        self, products: Sequence[StoredProduct], query: str, *, literal: bool
+    ) -> list[Highlights]:
+        """Mark in each product what a search for the query looks for; none for an empty one."""
+        if not query:
+            return []
+        _checked_query("highlight_query", query)
+        looked_for = await searching.understood(
+            self._store, self._text_rules, self._tuned, query, literal=literal
+        )
+        marker = Marker(looked_for, self._text_rules)
+        return [
+            marker.highlights(product.name, product.description, product.language)
+            async for product in paced(stored.product for stored in products)
+        ]
+
+    async def arrange(
+        self,
+        product_ids: Sequence[str],
+        filter_text: str,
+        order_by: str,
+        facet_texts: Sequence[str],
+        condition_texts: Sequence[str],
+    ) -> arranging.Arranged:
+        """Order and count candidates; see `arranging.arranged`.
+
+        Facets are counted by this filter, whether they ignore their own or not.
+        """
+        if len(product_ids) > MAX_CANDIDATES:
+            raise InvalidArgument(
+                "product_ids", f"{len(product_ids)} given, at most {MAX_CANDIDATES}"
+            )
+        if len(set(product_ids)) < len(product_ids):
+            raise InvalidArgument("product_ids", "one comes twice")
+        return await arranging.arranged(
+            self._store,
+            product_ids,
+            filters.parse_canonical(filter_text),
+            ordering.parse(order_by),
+            facets.parse(facet_texts),
+            arranging.conditions_of(condition_texts),
+        )
 
     async def state(self) -> CatalogState:
         """Return what the catalog holds."""

@@ -12,6 +12,8 @@ class ChangeKind(Enum):
 
     UPSERT = 1
     DELETE = 2
+    # A rule or synonyms: there is no product.
+    TUNING = 3
 
 
 class Outcome(Enum):

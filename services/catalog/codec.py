@@ -2,6 +2,7 @@
 
 from google.protobuf import struct_pb2, timestamp_pb2
 
+from services.catalog.arranging import Facet
 from services.catalog.changes import Change, Outcome, Upserted
 from services.catalog.products import (
     MAX_ID_CHARACTERS,
@@ -11,7 +12,7 @@ from services.catalog.products import (
 )
 from services.common.errors import InvalidArgument
 from services.common.rpc_status import status_of
-from vitrina.catalog.v1 import catalog_pb2
+from vitrina.catalog.v1 import catalog_pb2, facet_pb2
 
 # What the domain refuses, by a value that says what was given.
 _NOT_A_SCALAR: dict[str | None, object] = {"list_value": [], "struct_value": {}}
@@ -38,6 +39,7 @@ def draft_of(message: catalog_pb2.Product) -> ProductDraft:
         attributes={name: _value(value) for name, value in message.attributes.items()},
         image_url=message.image_url,
         active=message.active if message.HasField("active") else True,
+        language=message.language,
     )
 
 
@@ -60,6 +62,7 @@ def product_message(stored: StoredProduct) -> catalog_pb2.Product:
         stock=product.stock,
         image_url=product.image_url,
         active=product.active,
+        language=product.language,
         create_time=_timestamp(stored.create_time_us),
         update_time=_timestamp(stored.update_time_us),
         revision=stored.revision,
@@ -103,4 +106,17 @@ def change_message(change: Change) -> catalog_pb2.Change:
         product=product_message(change.product) if change.product else None,
         category_before=change.category_before,
         category_after=change.category_after,
+    )
+
+
+def facet_message(facet: Facet) -> facet_pb2.Facet:
+    """Return a facet as the contract has it."""
+    return facet_pb2.Facet(
+        field=facet.field,
+        values=[
+            facet_pb2.FacetValue(value=value.value, count=value.count, filter=value.filter)
+            for value in facet.values
+        ],
+        other_count=facet.other_count,
+        missing_count=facet.missing_count,
     )

@@ -15,6 +15,11 @@ class ChangeFeed:
         self._is_draining = False
         self._news = asyncio.Event()
 
+    @property
+    def head_revision(self) -> int:
+        """The newest revision that is committed, and known to all that is held in memory."""
+        return self._head_revision
+
     def announce(self, head_revision: int) -> None:
         """Say that a revision is committed."""
         if head_revision > self._head_revision:

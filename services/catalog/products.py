@@ -27,6 +27,7 @@ PRICE_DECIMALS = 4
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PRICE = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,4})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_LANGUAGE = re.compile(r"(?:[a-z]{2})?")
 
 AttributeValue = str | float | bool
 
@@ -78,6 +79,12 @@ def _currency(text: str, price: Decimal | None, default: str) -> str:
         return default
     if text and not _CURRENCY.fullmatch(text):
         raise InvalidArgument("currency", "not a code of ISO 4217, as EUR is")
+    return text
+
+
+def _language(text: str) -> str:
+    if not _LANGUAGE.fullmatch(text):
+        raise InvalidArgument("language", "not two small letters of ISO 639-1, as es is")
     return text
 
 
@@ -147,6 +154,7 @@ class ProductDraft:
     attributes: Mapping[str, object]
     image_url: str
     active: bool
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +173,8 @@ class Product:
     attributes: Attributes
     image_url: str
     active: bool
+    # Two small letters, or empty.
+    language: str = ""
 
     @classmethod
     def parse(cls, draft: ProductDraft, default_currency: str = "") -> "Product":
@@ -188,6 +198,7 @@ class Product:
             attributes=Attributes.parse(draft.attributes),
             image_url=checked_text("image_url", draft.image_url, MAX_IMAGE_URL_CHARACTERS),
             active=draft.active,
+            language=_language(draft.language),
         )
         if product.size_bytes > MAX_PRODUCT_BYTES:
             raise InvalidArgument(
@@ -199,11 +210,13 @@ class Product:
     @property
     def size_bytes(self) -> int:
         """An upper bound of the product's size in a message, for cutting pages."""
-        texts = (self.id, self.name, self.description, self.category, self.brand, self.image_url)
         attributes = self.attributes.json_text
+        texts = (self.id, self.name, self.description, self.category, self.brand, attributes)
         # 24: framing of a map entry, beyond the quotes and commas of JSON; 160: of the rest.
         framing = 160 + 24 * attributes.count('":')
-        return framing + sum(len(text.encode()) for text in (*texts, attributes))
+        return framing + sum(
+            len(text.encode()) for text in (*texts, self.image_url, self.language)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,14 @@ from services.catalog.codec import (
     batch_result,
     change_message,
     draft_of,
+    facet_message,
     outcome_message,
     product_message,
 )
 from services.catalog.pacing import paced
+from services.catalog.suggesting.popular import QueryCount
+from services.catalog.suggesting.suggestions import Suggestions
+from services.catalog.tuning.codec import rule_message
 from services.common.errors import InvalidArgument
 from vitrina.catalog.v1 import (
     catalog_pb2,
@@ -108,36 +112,73 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
 class RetrievalServicer(retrieval_pb2_grpc.RetrievalServiceServicer):
     """What the gateway calls to answer a query."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, suggestions: Suggestions) -> None:
         self._catalog = catalog
+        self._suggestions = suggestions
 
     async def SearchText(
         self, request: retrieval_pb2.SearchTextRequest, context: Context
     ) -> retrieval_pb2.SearchTextResponse:
         found = await self._catalog.search_text(
-            request.query, request.limit, request.filter, literal=request.literal
+            request.query,
+            request.limit,
+            request.filter,
+            literal=request.literal,
+            order_by=request.order_by,
         )
         return retrieval_pb2.SearchTextResponse(
-            hits=[
-                retrieval_pb2.TextHit(
-                    product_id=hit.product_id,
-                    score=hit.score,
-                    is_exact_identifier=hit.is_exact_identifier,
-                )
-                for hit in found.hits
-            ],
+            product_ids=[hit.product_id for hit in found.hits],
+            scores=[hit.score for hit in found.hits],
+            exact_identifiers=found.exact_identifiers,
+            is_complete=found.is_complete,
             revision=found.revision,
             corrected_query=found.corrected_query,
             requires_words=found.requires_words,
+            rules=map(rule_message, found.rules),
+            synonym_ids=found.synonym_ids,
         )
 
     async def BatchGetProducts(
         self, request: retrieval_pb2.BatchGetProductsRequest, context: Context
     ) -> retrieval_pb2.BatchGetProductsResponse:
         found = await self._catalog.get_active(list(request.ids))
+        highlights = await self._catalog.highlights(
+            found.products, request.highlight_query, literal=request.literal
+        )
         return retrieval_pb2.BatchGetProductsResponse(
             products=[product_message(stored) async for stored in paced(found.products)],
             revision=found.revision,
+            highlights=[
+                retrieval_pb2.Highlights(name=each.name, description=each.description)
+                for each in highlights
+            ],
+        )
+
+    async def RecordQueries(
+        self, request: retrieval_pb2.RecordQueriesRequest, context: Context
+    ) -> retrieval_pb2.RecordQueriesResponse:
+        await self._suggestions.record(
+            [QueryCount(entry.query, entry.count) for entry in request.queries]
+        )
+        return retrieval_pb2.RecordQueriesResponse()
+
+    async def Arrange(
+        self, request: retrieval_pb2.ArrangeRequest, context: Context
+    ) -> retrieval_pb2.ArrangeResponse:
+        arranged = await self._catalog.arrange(
+            list(request.product_ids),
+            request.filter,
+            request.order_by,
+            list(request.facets),
+            list(request.conditions),
+        )
+        return retrieval_pb2.ArrangeResponse(
+            product_ids=arranged.product_ids,
+            facets=map(facet_message, arranged.facets),
+            accepted=[
+                retrieval_pb2.Accepted(positions=positions) for positions in arranged.accepted
+            ],
+            revision=arranged.revision,
         )
 
     async def GetCatalogStatus(

@@ -12,7 +12,7 @@ from services.catalog.changes import Change, ChangeKind, Outcome
 from services.catalog.products import Product
 from services.catalog.stores import MAX_PAGE_BYTES, MAX_PAGE_CHANGES, Store, TextHit
 from services.catalog.text import Rules, TextQuery, parsed, vocabulary_words
-from services.common import filters
+from services.common import categories, filters
 from tests.catalog_support import open_store, product
 
 NOW_US = 1_700_000_000_000_000
@@ -48,7 +48,8 @@ async def found(store: Store, query: str, passing: str = "", limit: int = 10) ->
 
 
 async def named(store: Store, query: str) -> list[str]:
-    return [hit.product_id for hit in await hits_of(store, query) if hit.is_exact_identifier]
+    found = await store.search_text(parsed(query, RULES), None, 10)
+    return [hit.product_id for hit in found.hits[: found.exact_identifiers]]
 
 
 async def test_a_new_catalog_is_at_revision_zero(store: Store) -> None:
@@ -69,6 +70,7 @@ async def test_a_product_comes_back_as_it_went_in(store: Store) -> None:
         attributes={"s": "ñ", "n": 0.1, "t": True},
         image_url="https://x/y",
         active=False,
+        language="es",
     )
     await store.upsert([full, product("p2", price="999999999999.9999", currency="USD")], NOW_US)
     read = await store.get(["a/b ñ 😀", "absent", "p2"])
@@ -310,15 +312,15 @@ async def test_an_identifier_of_many_products_is_none(store: Store) -> None:
     await store.upsert([product("one more", name="RTX2060", category="A")], NOW_US)
     assert await named(store, "rtx2060") == []
     only = await store.search_text(parsed("rtx2060", RULES), filters.parse('category="A"'), 10)
-    assert [(hit.product_id, hit.is_exact_identifier) for hit in only.hits] == [("one more", False)]
+    assert [hit.product_id for hit in only.hits] == ["one more"]
+    assert only.exact_identifiers == 0
 
 
 async def test_identifiers_follow_their_product_and_the_filter(store: Store) -> None:
     await store.upsert([product("a", name="TN2110", brand="B"), product("b")], NOW_US)
     assert await hits_of(store, "tn2110", 'brand = "C"') == []
-    assert [hit.is_exact_identifier for hit in await hits_of(store, "tn2110", 'brand = "B"')] == [
-        True
-    ]
+    of_brand = await store.search_text(parsed("tn2110", RULES), filters.parse('brand = "B"'), 10)
+    assert of_brand.exact_identifiers == 1
     await store.upsert([product("a", name="TN2220", brand="B")], NOW_US)
     assert await named(store, "tn2110") == []
     assert await named(store, "TN-2220") == ["a"]
@@ -381,7 +383,20 @@ def recount(products: Iterable[Product]) -> Counter[str]:
     return counts
 
 
-async def test_the_vocabulary_equals_a_recount_after_any_writes(tmp_path: Path) -> None:
+def recount_labels(products: Iterable[Product]) -> list[object]:
+    """Return categories with those below them, brands and languages of active products."""
+    active = [each for each in products if each.active]
+    paths = (path for each in active for path in categories.self_and_ancestors(each.category))
+    brands = Counter(each.brand for each in active)
+    return [Counter(paths), brands, {each.language for each in active}]
+
+
+def labels_of(store: Store) -> list[object]:
+    held = store.holdings
+    return [held.categories.weights(), held.brands.weights(), held.languages]
+
+
+async def test_what_is_held_equals_a_recount_after_any_writes(tmp_path: Path) -> None:
     chance = random.Random(11)
     words = ["Silla", "mesa", "SILLA", "cámara", "wi-fi", "8 GB", "x", "roja"]
     held: dict[str, Product] = {}
@@ -397,7 +412,8 @@ async def test_the_vocabulary_equals_a_recount_after_any_writes(tmp_path: Path) 
                         product_id,
                         name=" ".join(chance.choices(words, k=2)),
                         brand=chance.choice(words),
-                        category=chance.choice(words),
+                        category=chance.choice([*words, "mesa > roja"]),
+                        language=chance.choice(["", "", "es", "fr"]),
                         active=chance.random() < 0.8,
                         stock=chance.randint(0, 1),
                     )
@@ -407,8 +423,44 @@ async def test_the_vocabulary_equals_a_recount_after_any_writes(tmp_path: Path) 
                 await store.upsert(batch, NOW_US)
             expected = recount(held.values())
             assert {word: store.vocabulary.count(word) for word in store.vocabulary} == expected
+            assert labels_of(store) == recount_labels(held.values())
     async with open_store(tmp_path) as again:
         assert {word: again.vocabulary.count(word) for word in again.vocabulary} == expected
+        assert labels_of(again) == recount_labels(held.values())
+
+
+async def found_in_languages(store: Store, query: str) -> list[str]:
+    rules = RULES.reading(store.holdings.languages)
+    hits = await store.search_text(parsed(query, rules), None, 10)
+    return sorted(hit.product_id for hit in hits.hits)
+
+
+async def test_a_product_is_found_by_the_inflections_of_its_language(store: Store) -> None:
+    await store.upsert(
+        [
+            product("en", name="Running shoes", language="en"),
+            product("es", name="Zapatillas para correr", language="es"),
+            product("none", name="Running: correr"),
+            product("hidden", name="Running", language="en", active=False),
+        ],
+        NOW_US,
+    )
+    assert await found_in_languages(store, "runs") == ["en"]
+    assert await found_in_languages(store, "corriendo") == ["es"]
+    assert await found_in_languages(store, "running") == ["en", "none"]
+    assert await found_in_languages(store, "correr") == ["es", "none"]
+    assert await found_in_languages(store, '"running shoe"') == ["en"]
+    assert await found_in_languages(store, '"shoe running"') == []
+
+
+async def test_another_language_indexes_a_product_anew(store: Store) -> None:
+    await store.upsert([product("a", name="Running")], NOW_US)
+    assert await found_in_languages(store, "runs") == []
+    await store.upsert([product("a", name="Running", language="en")], NOW_US)
+    assert await found_in_languages(store, "runs") == ["a"]
+    await store.upsert([product("a", name="Running", language="fr")], NOW_US)
+    assert await found_in_languages(store, "runs") == []
+    assert (await store.state()).revision == 3
 
 
 @pytest.mark.parametrize(

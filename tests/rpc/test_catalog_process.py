@@ -100,7 +100,7 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
             found = await stubs.retrieval.SearchText(
                 retrieval_pb2.SearchTextRequest(query="lámparas", limit=1_000)
             )
-            assert len(found.hits) == len(seen)
+            assert len(found.product_ids) == len(seen)
     finally:
         process.kill()
         process.communicate()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
 from services.catalog.text import Correction, Rules, Vocabulary, corrected, spelt_words
+from services.catalog.text.slips import likelihood
 
 RULES = Rules()
 
@@ -30,6 +31,10 @@ COUNTS = {
     "ball": 80,
     "keyboard": 30,
     "camara": 20,
+    "sony": 60,
+    "rack": 40,
+    "pack": 70,
+    "connector": 25,
 }
 
 
@@ -61,6 +66,11 @@ def correction(query: str) -> Correction:
         ("auricularesinalambricos", "auriculares inalambricos"),
         ("laptopp", "laptop"),
         ("lapp topp", "lap top"),
+        ("lap tops dell", "lap top dell"),
+        ("con nector dell", "connector dell"),
+        ("dell de connec tor", "dell de connector"),
+        ("ony dell", "sony dell"),
+        ("rck", "rack"),
         ("playstatoin 4", "playstation 4"),
     ],
 )
@@ -81,6 +91,9 @@ def test_a_misspelt_query_becomes_what_was_meant(query: str, meant: str) -> None
         '"lapto dell" monitor',
         "lapto-dell monitor",
         "8 gigas",
+        # Of three letters one is too many to replace, and "lap" too rare to be meant by two.
+        "rad dell",
+        "lp dell",
         "",
         "?!",
     ],
@@ -111,16 +124,55 @@ def test_an_unknown_last_word_is_the_beginning_of_others_the_commonest_first() -
     assert correction("monitor").completions == ()
 
 
+def test_a_last_word_without_its_last_letter_is_spelt_out_and_still_a_beginning() -> None:
+    found = correction("dell monito")
+    assert found.query == "dell monitor"
+    assert (found.unfinished, found.completions) == ("monitor", ("monitor", "monitors"))
+
+
+def test_a_beginning_of_rare_words_is_a_slip_if_a_far_commoner_word_is_meant() -> None:
+    def meant(counts: dict[str, int]) -> Correction:
+        return corrected("smit", spelt_words("smit", RULES), {"smit"}, vocabulary_of(counts))
+
+    assert meant({"smith": 1, "smint": 60}).query == "smint"
+    beginning = meant({"smithson": 10, "smint": 60})
+    assert (beginning.query, beginning.completions) == ("smit", ("smithson",))
+
+
 @pytest.mark.parametrize(
-    ("word", "nearest"),
+    ("query", "guess"),
+    [("dell sny pack", "dell sony pack"), ("dell mznitxr pack", "dell monitor pack")],
+)
+def test_a_guess_at_a_short_word_is_bold_and_can_be_forgone(query: str, guess: str) -> None:
+    words = spelt_words(query, RULES)
+    unknown = {word.folded for word in words} - set(VOCABULARY)
+    assert corrected(query, words, unknown, VOCABULARY) == Correction(guess, is_bold=True)
+    assert corrected(query, words, unknown, VOCABULARY, boldly=False) == Correction(query)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant", "commoner"),
     [
-        # The nearest before the commonest, the same first letter before the commoner.
-        ("auriculare", "auricular"),
-        ("dall", "dell"),
+        # A letter left out, two that change places, one hit twice: rather than any other letter.
+        ("shlf", "shelf", "self"),
+        ("pcak", "pack", "peak"),
+        ("letterr", "letter", "letters"),
+        # The key beside, and the letter of the same sound.
+        ("camata", "camara", "camada"),
+        ("inbierno", "invierno", "infierno"),
+        # The first letter is seldom wrong.
+        ("dell", "dull", "tell"),
     ],
 )
-def test_the_likeliest_word_is_taken(word: str, nearest: str) -> None:
-    assert vocabulary_of({**COUNTS, "auricular": 90}).nearest(word, 1) == nearest
+def test_the_likelier_slip_is_taken_before_the_commoner_word(
+    written: str, meant: str, commoner: str
+) -> None:
+    assert vocabulary_of({meant: 10, commoner: 15}).nearest(written, 1) == meant
+    assert vocabulary_of({meant: 10, commoner: 15_000}).nearest(written, 1) == commoner
+
+
+def test_one_edit_is_taken_before_two_however_common_the_word() -> None:
+    assert vocabulary_of({"auricular": 1, "auriculares": 900}).nearest("auricula", 2) == "auricular"
 
 
 WORDS = st.text("abc", min_size=3, max_size=6)
@@ -148,9 +200,10 @@ def test_a_vocabulary_knows_what_is_left_of_it(
         == [each for each in by_count if each.startswith(beginning)][:3]
     )
     distances = {each: OSA.distance(word, each) for each in there}
-    ranks = [
-        (distance, each[0] != word[0], -there[each], each)
-        for each, distance in distances.items()
-        if distance <= at_most
-    ]
-    assert vocabulary.nearest(word, at_most) == (min(ranks)[-1] if ranks else None)
+    near = {each: d for each, d in distances.items() if d == min(distances.values()) <= at_most}
+    nearest = vocabulary.nearest(word, at_most)
+    assert nearest in near if near else nearest is None
+    for other in near:
+        assert nearest is not None
+        is_likelier = likelihood(other, word) > likelihood(nearest, word)
+        assert not (is_likelier and there[other] >= there[nearest])

@@ -33,6 +33,8 @@ from tests.catalog_support import draft, product
         ("brand", "x" * 200),
         ("image_url", "x" * 2_000),
         ("stock", 0),
+        ("language", ""),
+        ("language", "zz"),
         ("stock", 2**63 - 1),
         ("attributes", {f"n{i}": 1.0 for i in range(500)}),
         ("attributes", {"x" * 200: "x" * 10_000}),
@@ -68,6 +70,11 @@ def test_what_is_at_its_limit_is_accepted(field: str, value: Any) -> None:
         ("image_url", "x" * 2_001, "image_url"),
         ("image_url", "\x0b", "image_url"),
         ("stock", -1, "stock"),
+        ("language", "ES", "language"),
+        ("language", "spa", "language"),
+        ("language", "e", "language"),
+        ("language", "es\n", "language"),
+        ("language", "ñu", "language"),
         ("currency", "eur", "currency"),
         ("currency", "EURO", "currency"),
         ("currency", "ÉUR", "currency"),
@@ -172,6 +179,7 @@ _VALUES = st.one_of(_TEXT, st.booleans(), st.floats(allow_nan=False, allow_infin
     price=st.sampled_from(["", "1", "999999999999.9999"]),
     stock=st.none() | st.integers(0, 2**63 - 1),
     active=st.booleans(),
+    language=st.sampled_from(["", "es", "xx"]),
     attributes=st.dictionaries(_TEXT.filter(bool), _VALUES, max_size=8),
 )
 def test_a_product_survives_the_message_and_is_not_larger_than_it_says(**fields: Any) -> None:

@@ -252,6 +252,33 @@ def test_the_words_that_say_nothing_are_those_of_the_language() -> None:
     assert Rules(Language.SPANISH).name != Rules(Language.ENGLISH).name
 
 
+def test_a_query_is_read_in_the_languages_that_products_have() -> None:
+    reading = RULES.reading({"", "en", "fr"})
+    assert query_terms("running", reading) == [Term((("running",), ("run",)))]
+    # Each form once, and a word is passed over only where it says nothing in the catalog's own.
+    assert query_terms("zapato", reading) == query_terms("zapato")
+    assert query_terms("the shoe", Rules(Language.SPANISH).reading({"en"}))[0] == word("the")
+    assert parsed('"running shoes"', reading).phrase_forms == (
+        (("running", "shoe"), ("run", "shoe")),
+    )
+
+
+@pytest.mark.parametrize("languages", [set(), {""}, {"fr"}, {"", "de"}])
+def test_without_products_of_other_languages_a_query_is_read_as_ever(languages: set[str]) -> None:
+    query = '"running shoes" wi-fi corriendo'
+    assert parsed(query, RULES.reading(languages)) == parsed(query, RULES)
+    spanish = Rules(Language.SPANISH)
+    assert parsed(query, spanish.reading({*languages, "es"})) == parsed(query, spanish)
+
+
+def test_the_words_of_a_product_are_stemmed_by_its_language() -> None:
+    names = {
+        language: RULES.words_of(product(name="Running", language=language))[0].name
+        for language in ("", "en", "fr")
+    }
+    assert names == {"": "running", "en": "run", "fr": "running"}
+
+
 @given(st.text(max_size=80))
 def test_whatever_is_asked_its_words_are_letters_and_digits(query: str) -> None:
     found = parsed(query, RULES)

@@ -15,13 +15,12 @@ PRICE = Field(Column.PRICE)
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 _NAMES = _TEXT | st.sampled_from(['in"ch', "a, b", "a(b)", "back\\slash", "desc", "it's", "="])
-_FLOATS = st.floats(allow_nan=False, allow_infinity=False).map(
-    lambda number: Decimal(str(number)).normalize() or Decimal(0)
-)
+_FLOATS = st.floats(allow_nan=False, allow_infinity=False).map(lambda number: Decimal(str(number)))
 
 
 def bounds_of(numbers: st.SearchStrategy[Decimal]) -> st.SearchStrategy[tuple[Decimal, ...]]:
-    return st.sets(numbers, max_size=6).map(lambda found: tuple(sorted(found)))
+    plain = numbers.map(lambda number: number.normalize() or Decimal(0))
+    return st.sets(plain, max_size=6).map(lambda found: tuple(sorted(found)))
 
 
 def specs() -> st.SearchStrategy[FacetSpec]:

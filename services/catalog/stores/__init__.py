@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.catalog.changes import Change, Upserted
+from services.catalog.holdings import Holdings
 from services.catalog.products import Product, StoredProduct
-from services.catalog.text import TextQuery, Vocabulary
-from services.common.filters import Node
+from services.catalog.suggesting.popular import PopularQueries, QueryCount
+from services.catalog.text import Term, TextQuery, Vocabulary
+from services.common.filters import Field, Node, Value
+from services.common.ordering import OrderKey
 
 # A page must fit in one message of 16 MiB. A single product may fill almost all of it.
 MAX_PAGE_BYTES = 8 * 1024 * 1024
@@ -73,23 +76,45 @@ class ChangePage:
     catalog_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class TextHit:
-    """A product with its BM25, above zero, and whether the query names it by an identifier."""
+class TextHit(NamedTuple):
+    """A product with its BM25, above zero."""
 
     product_id: str
     score: float
-    is_exact_identifier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TextHits:
-    """Hits, the best first, and the revision they reflect."""
+    """Hits in their order, and the revision they reflect."""
 
     hits: list[TextHit]
     revision: int
+    # So many of the first hits the query names by an identifier.
+    exact_identifiers: int = 0
     # Some product holds all terms of the query.
     holds_all: bool = False
+    # There are no hits beyond these.
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Products in their order, as columns, and the revision they reflect."""
+
+    product_ids: Sequence[str]
+    # For each field asked for: its value in each product, None or empty where there is none.
+    values: Sequence[Sequence[Value | None]]
+    # For each condition: whether it accepts each product.
+    accepted: Sequence[Sequence[bool]]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProductName:
+    """A product, as far as it is suggested."""
+
+    product_id: str
+    name: str
 
 
 class Store(Protocol):
@@ -141,15 +166,63 @@ class Store(Protocol):
         """
         ...
 
+    @property
+    def holdings(self) -> Holdings:
+        """What active products hold, the vocabulary among it, not to be changed; as current."""
+        ...
+
+    @property
+    def popular(self) -> PopularQueries:
+        """What people search for, not to be changed; as current as the vocabulary."""
+        ...
+
+    async def record_queries(self, asked: Sequence[QueryCount], now_us: int) -> None:
+        """Apply `PopularQueries.planned`. It takes no revision."""
+        ...
+
+    async def held_together(self, queries: Sequence[Sequence[Term]]) -> list[bool]:
+        """Tell of each query, of one term or more, whether an active product holds all terms."""
+        ...
+
+    async def names_like(
+        self, earlier: Sequence[Term], last: Term, beginnings: Sequence[str], limit: int
+    ) -> list[ProductName]:
+        """Return some active products that hold the terms in their name or brand.
+
+        Instead of `last` they may hold a word with one of the beginnings. The work
+        is bound by the limit, so they come in no order of merit.
+        """
+        ...
+
     async def indexed(self, words: Collection[str]) -> set[str]:
         """Return those of the folded words that an active product holds anywhere."""
         ...
 
-    async def search_text(self, query: TextQuery, passing: Node | None, limit: int) -> TextHits:
+    async def search_text(
+        self, query: TextQuery, passing: Node | None, limit: int, order: Sequence[OrderKey] = ()
+    ) -> TextHits:
         """Return active products that pass the filter and hold every phrase of the query.
 
         First those that bear an identifier of the query, if they are no more than
         MAX_PRODUCTS_OF_IDENTIFIER; then those that hold all terms, then those that
         hold some. Scores are above zero and never rise from one hit to the next.
+
+        With an order, those that hold all terms come in it, the best first where it
+        makes no difference; if there are none those that bear an identifier, or else
+        those that hold some term. None of them counts as named.
+        """
+        ...
+
+    async def candidates(
+        self,
+        ids: Sequence[str],
+        passing: Node | None,
+        order: Sequence[OrderKey],
+        fields: Sequence[Field],
+        conditions: Sequence[Node | None],
+    ) -> Candidates:
+        """Return those of distinct ids that are active products and pass the filter.
+
+        In the order, and where it makes no difference as the ids are given.
         """
         ...

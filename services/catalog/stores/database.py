@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import URL, Connection, Executable, Row, event
+from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from services.catalog.stores import filtering
+from services.catalog.stores import filtering, ordering
 from services.common.errors import Overloaded, Unavailable
 from services.common.telemetry import get_logger
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 # Beyond this many, a write would wait for seconds; its caller does better to back off.
 MAX_WAITING_WRITES = 256
-_READER_WAIT_SECONDS = 10.0
+READER_WAIT_SECONDS = 10.0
 
 _PRAGMAS = {
     # Only another program (a backup) can hold the lock; ours queue before it.
@@ -42,8 +42,6 @@ _PRAGMAS = {
 async def _failures_named() -> AsyncIterator[None]:
     try:
         yield
-    except PoolTimeoutError as error:
-        raise Overloaded("too many reads at once") from error
     except OperationalError as error:
         # The driver's words alone: the rest of the error is SQL.
         log.error("store failed", problem=str(error.orig))
@@ -55,22 +53,29 @@ class Database:
 
     def __init__(self, path: Path, *, readers: int) -> None:
         self._path = path
-        url = URL.create("sqlite+aiosqlite", database=str(path))
-        self._writer = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
-        self._readers = create_async_engine(
-            url,
-            # One statement, one state of the database: there is nothing to begin or end.
+        self._writer = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=str(path)),
+            pool_size=1,
+            max_overflow=0,
+            # Errors are logged, and products do not belong in logs.
+            hide_parameters=True,
+        )
+        # A read is one step in a thread: a driver that takes each of its steps there
+        # spends more time on the way than most reads take.
+        self._readers = create_engine(
+            URL.create("sqlite", database=str(path)),
+            # What begins and ends is up to `read`.
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
             pool_size=readers,
             max_overflow=0,
-            pool_timeout=_READER_WAIT_SECONDS,
             pool_use_lifo=True,
-            # Errors are logged, and products do not belong in logs.
             hide_parameters=True,
         )
-        _prepare(self._writer, _PRAGMAS, begin="BEGIN IMMEDIATE")
+        _prepare(self._writer.sync_engine, _PRAGMAS, begin="BEGIN IMMEDIATE")
         _prepare(self._readers, _PRAGMAS | {"query_only": "ON"}, begin=None)
+        self._threads = ThreadPoolExecutor(readers, thread_name_prefix="reader")
+        self._free_readers = asyncio.Semaphore(readers)
         self._turn = asyncio.Lock()
         self._waiting_writes = 0
         self._writing: asyncio.Task[Any] | None = None
@@ -81,15 +86,45 @@ class Database:
 
     async def __aexit__(self, *_: object) -> None:
         async with self._turn:
-            await self._readers.dispose()
+            await asyncio.to_thread(self._threads.shutdown)
+            self._readers.dispose()
             await self._writer.dispose()
 
     async def rows(
         self, statement: Executable, parameters: Mapping[str, Any]
     ) -> Sequence[Row[*tuple[Any, ...]]]:
         """Return the rows of one statement that reads."""
-        async with _failures_named(), self._readers.connect() as connection:
-            return (await connection.execute(statement, parameters)).all()
+
+        def work() -> Sequence[Row[*tuple[Any, ...]]]:
+            with self._readers.connect() as connection:
+                return connection.execute(statement, parameters).all()
+
+        return await self._read(work)
+
+    async def read(self, transaction: Callable[[Connection], T]) -> T:
+        """Return what a function reads in a thread; all its statements see one state."""
+
+        def work() -> T:
+            with self._readers.connect() as connection:
+                connection.exec_driver_sql("BEGIN")
+                try:
+                    return transaction(connection)
+                finally:
+                    connection.exec_driver_sql("COMMIT")
+
+        return await self._read(work)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        try:
+            async with asyncio.timeout(READER_WAIT_SECONDS):
+                await self._free_readers.acquire()
+        except TimeoutError as error:
+            raise Overloaded("too many reads at once") from error
+        try:
+            async with _failures_named():
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._free_readers.release()
 
     async def write(
         self,
@@ -131,12 +166,13 @@ class Database:
         await self.write(lambda connection: connection.run_sync(transaction))
 
 
-def _prepare(engine: AsyncEngine, pragmas: Mapping[str, str], *, begin: str | None) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
+def _prepare(engine: Engine, pragmas: Mapping[str, str], *, begin: str | None) -> None:
+    @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
         # The driver would begin transactions by guesses of its own.
         connection.isolation_level = None
         filtering.register(connection)
+        ordering.register(connection)
         cursor = connection.cursor()
         for name, value in pragmas.items():
             cursor.execute(f"PRAGMA {name} = {value}")
@@ -144,6 +180,6 @@ def _prepare(engine: AsyncEngine, pragmas: Mapping[str, str], *, begin: str | No
 
     if begin is not None:
 
-        @event.listens_for(engine.sync_engine, "begin")
+        @event.listens_for(engine, "begin")
         def begin_transaction(connection: Connection) -> None:
             connection.exec_driver_sql(begin)

@@ -20,14 +20,28 @@ _ORDERS = {
 _NOT_IN_A_PATH = frozenset('"\\\b\f\n\r\t')
 
 
-def condition(node: Node) -> tuple[str, dict[str, object]]:
+def condition(
+    node: Node | None, others: dict[str, object] | None = None
+) -> tuple[str, dict[str, object]]:
     """Return a condition over the table `products`, and the values of its parameters.
 
     It holds for the products that `matches` the filter. Parameters are named
-    `f0`, `f1`, ...; the connection must know the functions of `register`.
+    `f0`, `f1`, ...; the connection must know the functions of `register`. `others`
+    are parameters of the same statement: the new ones are added to them.
     """
-    parameters: dict[str, object] = {}
-    return _condition(node, parameters), parameters
+    parameters: dict[str, object] = {} if others is None else others
+    return "1" if node is None else _condition(node, parameters), parameters
+
+
+def attribute_json(name: str, parameters: dict[str, object]) -> str:
+    """Return an expression for the JSON of an attribute's value, NULL if there is none.
+
+    Its parameter is added to the others.
+    """
+    if _NOT_IN_A_PATH.isdisjoint(name):
+        path = f'$."{name}"'
+        return f"products.attributes -> {_bound(path, parameters)}"
+    return f"json_member(products.attributes, {_bound(name, parameters)})"
 
 
 def register(connection: Any) -> None:
@@ -122,12 +136,7 @@ def _of_number(comparison: Comparison, parameters: dict[str, object]) -> str:
 
 def _of_attribute(comparison: Comparison, parameters: dict[str, object]) -> str:
     """Compare the JSON of the value, for its type shows there: true is not 1."""
-    name = comparison.field.attribute
-    if _NOT_IN_A_PATH.isdisjoint(name):
-        path = f'$."{name}"'
-        found = f"products.attributes -> {_bound(path, parameters)}"
-    else:
-        found = f"json_member(products.attributes, {_bound(name, parameters)})"
+    found = attribute_json(comparison.field.attribute, parameters)
     value = comparison.value
     if comparison.operator is Operator.PRESENT:
         return f"coalesce({found}, '\"\"') <> '\"\"'"

@@ -1,7 +1,6 @@
 """Products in one SQLite file, with their words in FTS5."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,36 +9,42 @@ from typing import Self
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.catalog.changes import Change, ChangeKind, Outcome, UpsertPlan, plan_upserts
+from services.catalog.holdings import Difference, Holdings
 from services.catalog.migrations import migrate
 from services.catalog.pacing import paced
 from services.catalog.products import Product, StoredProduct
 from services.catalog.stores import (
     MAX_PAGE_BYTES,
     MAX_PAGE_CHANGES,
+    Candidates,
     CatalogState,
     CategoryCounts,
     ChangePage,
     Deletion,
+    ProductName,
     ProductPage,
     Products,
-    TextHit,
     TextHits,
     Upserts,
-    filtering,
-    ranking,
+    arranging,
+    popular,
+    revisions,
+    searching,
     statements,
+    suggesting,
     wording,
 )
 from services.catalog.stores.database import Database
 from services.catalog.stores.tables import product_of, row_of
+from services.catalog.suggesting.popular import PopularQueries, QueryCount
 from services.catalog.text import (
-    MAX_PRODUCTS_OF_IDENTIFIER,
     Rules,
+    Term,
     TextQuery,
     Vocabulary,
-    vocabulary_words,
 )
-from services.common.filters import Node
+from services.common.filters import Field, Node
+from services.common.ordering import OrderKey
 from services.common.telemetry import get_logger
 
 log = get_logger()
@@ -63,7 +68,8 @@ class SqliteStore:
         self._database = Database(path, readers=readers)
         self._bm25 = f"bm25({', '.join(f'{weight:g}' for weight in text_weights)})"
         self._text_rules = text_rules or Rules()
-        self._vocabulary = Vocabulary()
+        self._holdings = Holdings()
+        self._popular = PopularQueries()
         self._on_commit = on_commit
         self._exit = AsyncExitStack()
 
@@ -74,7 +80,8 @@ class SqliteStore:
             await self._database.write(
                 lambda connection: wording.index_by_rules(connection, self._text_rules)
             )
-            await self._learn_vocabulary()
+            self._holdings = await suggesting.learned(self._database)
+            self._popular = await popular.loaded(self._database)
             state = await self.state()
             self._on_commit(state.revision)
             log.info("store opened", revision=state.revision, products=state.product_count)
@@ -83,6 +90,11 @@ class SqliteStore:
 
     async def __aexit__(self, *_: object) -> None:
         await self._exit.aclose()
+
+    @property
+    def database(self) -> Database:
+        """The file, for what else is kept in it."""
+        return self._database
 
     async def state(self) -> CatalogState:
         """Return what the catalog holds."""
@@ -138,93 +150,102 @@ class SqliteStore:
     @property
     def vocabulary(self) -> Vocabulary:
         """The words of the names, brands and categories of active products."""
-        return self._vocabulary
+        return self._holdings.vocabulary
+
+    @property
+    def holdings(self) -> Holdings:
+        """What active products hold."""
+        return self._holdings
+
+    @property
+    def popular(self) -> PopularQueries:
+        """What people search for."""
+        return self._popular
+
+    async def record_queries(self, asked: Sequence[QueryCount], now_us: int) -> None:
+        """Count queries."""
+        await popular.record(self._database, self._popular, asked, now_us)
+
+    async def held_together(self, queries: Sequence[Sequence[Term]]) -> list[bool]:
+        """Tell of each query whether an active product holds all its terms."""
+        return await suggesting.held_together(self._database, queries)
+
+    async def names_like(
+        self, earlier: Sequence[Term], last: Term, beginnings: Sequence[str], limit: int
+    ) -> list[ProductName]:
+        """Return some products that hold the terms in name or brand."""
+        return await suggesting.names_like(self._database, earlier, last, beginnings, limit)
 
     async def indexed(self, words: Collection[str]) -> set[str]:
         """Return those of the folded words that an active product holds anywhere."""
         asked = {"asked": json.dumps(list(words))}
         return {word for (word,) in await self._database.rows(statements.INDEXED_WORDS, asked)}
 
-    async def search_text(self, query: TextQuery, passing: Node | None, limit: int) -> TextHits:
-        """Return active products that pass, the best first."""
+    async def search_text(
+        self, query: TextQuery, passing: Node | None, limit: int, order: Sequence[OrderKey] = ()
+    ) -> TextHits:
+        """Return active products that pass, the best first or in an order."""
         if query.is_empty:
             return TextHits([], (await self.state()).revision)
-        condition, values = ("", {}) if passing is None else filtering.condition(passing)
-        named = await self._named(query, condition, values) if query.identifiers else []
-        statement = statements.search(condition)
+        return await self._database.read(
+            lambda connection: searching.found(connection, query, passing, order, limit, self._bm25)
+        )
 
-        async def matching(match: str) -> TextHits:
-            parameters = {"match": match, "weights": self._bm25, "limit": limit, **values}
-            rows = await self._database.rows(statement, parameters)
-            hits = [TextHit(row.id, row.score) for row in rows if row.id is not None]
-            return TextHits(hits, rows[0].revision)
-
-        return await ranking.ranked(query, named, matching, limit)
-
-    async def _named(
-        self, query: TextQuery, condition: str, values: Mapping[str, object]
-    ) -> list[str]:
-        parameters = {
-            "identifiers": json.dumps(query.identifiers),
-            "common": MAX_PRODUCTS_OF_IDENTIFIER + 1,
-            "phrases": ranking.all_phrases(query),
-            **values,
-        }
-        statement = statements.named(condition, has_phrases=bool(query.phrases))
-        return [row.id for row in await self._database.rows(statement, parameters)]
+    async def candidates(
+        self,
+        ids: Sequence[str],
+        passing: Node | None,
+        order: Sequence[OrderKey],
+        fields: Sequence[Field],
+        conditions: Sequence[Node | None],
+    ) -> Candidates:
+        """Return those of the ids that are active products and pass, as columns."""
+        return await self._database.read(
+            lambda connection: arranging.candidates(
+                connection, ids, passing, order, fields, conditions
+            )
+        )
 
     async def upsert(self, products: Sequence[Product], now_us: int) -> Upserts:
         """Apply `plan_upserts`."""
-        words_changed: Counter[str] = Counter()
+        difference = Difference()
 
         async def transaction(connection: AsyncConnection) -> Upserts:
             keys, stored, revision = await _stored(connection, [product.id for product in products])
             plan = plan_upserts(products, stored, revision, now_us)
             if plan.changes:
-                await self._apply(connection, plan, keys, stored, words_changed)
+                await self._apply(connection, plan, keys, stored, difference)
             return Upserts(plan.results, plan.revision)
 
         return await self._database.write(
-            transaction, lambda done: self._committed(done.revision, words_changed)
+            transaction, lambda done: self._committed(done.revision, difference)
         )
 
     async def delete(self, product_id: str) -> Deletion:
         """Remove a product if it is there."""
-        words_changed: Counter[str] = Counter()
+        difference = Difference()
 
         async def transaction(connection: AsyncConnection) -> Deletion:
             keys, stored, revision = await _stored(connection, [product_id])
             if not stored:
                 return Deletion(was_there=False, revision=revision)
             gone = stored[product_id].product
-            words_changed.subtract(_vocabulary_words(gone))
+            if gone.active:
+                difference.count(gone, -1)
             change = Change(revision + 1, ChangeKind.DELETE, product_id, gone.category, None)
             key = {"product_key": keys[product_id]}
             await wording.remove(connection, [key])
             await connection.execute(statements.DELETE_PRODUCT, key)
-            await _advance(connection, [change], more_products=-1)
+            await revisions.advance(connection, [change], more_products=-1)
             return Deletion(was_there=True, revision=change.revision)
 
         return await self._database.write(
-            transaction, lambda done: self._committed(done.revision, words_changed)
+            transaction, lambda done: self._committed(done.revision, difference)
         )
 
-    def _committed(self, revision: int, words_changed: Mapping[str, int]) -> None:
-        self._vocabulary.change(words_changed)
+    def _committed(self, revision: int, difference: Difference) -> None:
+        self._holdings.apply(difference)
         self._on_commit(revision)
-
-    async def _learn_vocabulary(self) -> None:
-        after_key = 0
-        while True:
-            page = {"after_key": after_key}
-            rows = await self._database.rows(statements.VOCABULARY_AFTER_KEY, page)
-            if not rows:
-                return
-            counts: Counter[str] = Counter()
-            async for row in paced(rows):
-                counts.update(vocabulary_words(row.name, row.brand, row.category))
-            self._vocabulary.change(counts)
-            after_key = rows[-1].key
 
     async def _apply(
         self,
@@ -232,7 +253,7 @@ class SqliteStore:
         plan: UpsertPlan,
         keys: Mapping[str, int],
         before: Mapping[str, StoredProduct],
-        words_changed: Counter[str],
+        difference: Difference,
     ) -> None:
         changed = [result for result in plan.results if result.outcome is not Outcome.UNCHANGED]
         await connection.execute(
@@ -249,11 +270,12 @@ class SqliteStore:
         await wording.remove(connection, stale)
         await wording.insert(connection, self._text_rules, reworded)
         async for product in paced(reworded):
-            words_changed.update(_vocabulary_words(product))
-            if product.id in before:
-                words_changed.subtract(_vocabulary_words(before[product.id].product))
+            stale_product = before[product.id].product if product.id in before else None
+            for counted, by in ((stale_product, -1), (product, 1)):
+                if counted is not None and counted.active:
+                    difference.count(counted, by)
         created = sum(result.outcome is Outcome.CREATED for result in changed)
-        await _advance(connection, plan.changes, more_products=created)
+        await revisions.advance(connection, plan.changes, more_products=created)
 
 
 async def _stored(
@@ -269,33 +291,4 @@ async def _stored(
 def _worded(product: Product) -> tuple[object, ...]:
     """Return all that `words_of` reads, and whether the words are to be found."""
     texts = (product.name, product.brand, product.category, product.description)
-    return (*texts, product.attributes, product.active)
-
-
-def _vocabulary_words(product: Product) -> set[str]:
-    if not product.active:
-        return set()
-    return vocabulary_words(product.name, product.brand, product.category)
-
-
-async def _advance(
-    connection: AsyncConnection, changes: Sequence[Change], *, more_products: int
-) -> None:
-    """Write the changes, and the newest revision with them."""
-    await connection.execute(
-        statements.INSERT_CHANGE,
-        [
-            {
-                "revision": change.revision,
-                "product_id": change.product_id,
-                "kind": change.kind.value,
-                "category_before": change.category_before,
-                "category_after": change.category_after,
-            }
-            for change in changes
-        ],
-    )
-    await connection.execute(
-        statements.ADVANCE,
-        {"new_revision": changes[-1].revision, "more_products": more_products},
-    )
+    return (*texts, product.attributes, product.language, product.active)

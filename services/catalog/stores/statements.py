@@ -5,7 +5,6 @@ from sqlalchemy import (
     FromClause,
     Select,
     Subquery,
-    TextClause,
     and_,
     bindparam,
     column,
@@ -141,58 +140,6 @@ def _change_page(*, with_products: bool) -> Select:  # type: ignore[type-arg]
 CHANGE_PAGE = _change_page(with_products=True)
 CHANGE_PAGE_WITHOUT_PRODUCTS = _change_page(with_products=False)
 
-_SEARCH = """
-SELECT catalog.revision, products.id, -hits.rank AS score
-FROM catalog
-LEFT JOIN (
-    SELECT rowid AS key, rank FROM words
-    WHERE words MATCH :match AND rank MATCH :weights {condition}
-    ORDER BY rank LIMIT :limit
-) AS hits
-LEFT JOIN products USING (key)
-ORDER BY hits.rank
-"""
-_SEARCH_ALL = text(_SEARCH.format(condition=""))
-# Asked for each hit in order of rank, until there are enough: most hits are never looked at.
-_PASSES = "AND EXISTS (SELECT 1 FROM products WHERE products.key = words.rowid AND ({condition}))"
-
-
-def search(passing: str) -> TextClause:
-    """Select active products that match :match, those alone that pass a condition if any."""
-    if not passing:
-        return _SEARCH_ALL
-    return text(_SEARCH.format(condition=_PASSES.format(condition=passing)))
-
-
-# An identifier that :common products have, or more, is none.
-_NAMED = """
-SELECT DISTINCT products.id
-FROM (
-    SELECT value AS identifier FROM json_each(:identifiers) AS asked
-    WHERE (
-        SELECT count(*) FROM (
-            SELECT 1 FROM identifiers WHERE identifier = asked.value LIMIT :common
-        )
-    ) < :common
-    LIMIT -1
-) AS asked
-CROSS JOIN identifiers USING (identifier)
-CROSS JOIN products ON products.key = identifiers.product_key
-WHERE true {conditions}
-ORDER BY products.id
-"""
-_HOLDS_PHRASES = "AND products.key IN (SELECT rowid FROM words WHERE words MATCH :phrases)"
-
-
-def named(passing: str, *, has_phrases: bool) -> TextClause:
-    """Select the ids of products by a JSON array of identifiers.
-
-    Those alone that pass a condition if any, and match :phrases if there are.
-    """
-    passes = f"AND ({passing})" if passing else ""
-    return text(_NAMED.format(conditions=passes + (_HOLDS_PHRASES if has_phrases else "")))
-
-
 # The words are those of a JSON array; each is looked up by itself.
 INDEXED_WORDS = text(
     """
@@ -239,8 +186,15 @@ ACTIVE_PRODUCTS_AFTER_KEY = (
     .order_by(products.c.key)
     .limit(500)
 )
-VOCABULARY_AFTER_KEY = (
-    select(products.c.key, products.c.name, products.c.brand, products.c.category)
+# What the holdings count.
+HELD_AFTER_KEY = (
+    select(
+        products.c.key,
+        products.c.name,
+        products.c.brand,
+        products.c.category,
+        products.c.language,
+    )
     .where(products.c.active, products.c.key > bindparam("after_key"))
     .order_by(products.c.key)
     .limit(2_000)

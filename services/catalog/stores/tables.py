@@ -10,6 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Dialect,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -72,6 +73,7 @@ products = Table(
     Column("image_url", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("attributes", Text, nullable=False),
+    Column("language", Text, nullable=False, server_default=""),
     CheckConstraint("price >= 0", name="price_is_not_negative"),
     CheckConstraint("stock >= 0", name="stock_is_not_negative"),
     Index("products_by_category", "category", "id"),
@@ -98,6 +100,42 @@ changes = Table(
     Column("category_after", Text),
 )
 
+# Rules and synonyms: `kind` says which, `body` is their JSON.
+tuning = Table(
+    "tuning",
+    metadata,
+    Column("kind", Integer, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("update_time_us", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Append-only: what each of their changes was, null where there was nothing.
+tuning_changes = Table(
+    "tuning_changes",
+    metadata,
+    Column("revision", Integer, primary_key=True),
+    Column("time_us", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+)
+
+# How often queries were asked: `count` is as of `time_us`, and older askings count less.
+popular_queries = Table(
+    "popular_queries",
+    metadata,
+    Column("folded", Text, primary_key=True),
+    Column("query", Text, nullable=False),
+    Column("count", Float, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What a row holds of a product, in the order in which `product_of` takes it.
 PRODUCT_COLUMNS = (
     products.c.id,
@@ -114,6 +152,7 @@ PRODUCT_COLUMNS = (
     products.c.revision,
     products.c.create_time_us,
     products.c.update_time_us,
+    products.c.language,
 )
 
 
@@ -133,6 +172,7 @@ def product_of(row: Sequence[Any]) -> StoredProduct:
             attributes=Attributes(values[8]),
             image_url=values[9],
             active=values[10],
+            language=values[14],
         ),
         revision=values[11],
         create_time_us=values[12],
@@ -159,4 +199,5 @@ def row_of(stored: StoredProduct) -> dict[str, object]:
         "image_url": product.image_url,
         "description": product.description,
         "attributes": product.attributes.json_text,
+        "language": product.language,
     }

@@ -4,6 +4,7 @@ Volumes and weights are also brought to one unit: "1,5 L", "1.5l" and "150 cl" a
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 # The unit that is kept → how many of it the unit is, and how it may be written.
@@ -71,16 +72,29 @@ def joined_quantities(plain: str) -> tuple[str, tuple[str, ...]]:
     numbers: list[str] = []
 
     def joined(found: re.Match[str]) -> str:
-        number, between, written = found.groups()
-        meaning = _MEANINGS.get(written) or (None if between else _TOUCHING.get(written))
-        if meaning is None:
-            return found[0]
-        word = _canonical(number, *meaning)
-        if word != found[0]:
-            numbers.extend(re.split("[.,]", number))
-        return f" {word} "
+        word, own_numbers = _read(found)
+        numbers.extend(own_numbers)
+        return f" {word} " if word else found[0]
 
     return _QUANTITY.sub(joined, plain), tuple(numbers)
+
+
+def quantities_in(plain: str) -> Iterator[tuple[int, int, str, Sequence[str]]]:
+    """Yield where each quantity of a folded text stands, its one word, and its numbers."""
+    for found in _QUANTITY.finditer(plain):
+        word, numbers = _read(found)
+        if word:
+            yield found.start(), found.end(), word, numbers
+
+
+def _read(found: re.Match[str]) -> tuple[str, Sequence[str]]:
+    """Return a quantity's word, empty if it is none, and its numbers unless written so."""
+    number, between, written = found.groups()
+    meaning = _MEANINGS.get(written) or (None if between else _TOUCHING.get(written))
+    if meaning is None:
+        return "", ()
+    word = _canonical(number, *meaning)
+    return word, () if word == found[0] else re.split("[.,]", number)
 
 
 def is_quantity(word: str) -> bool:

@@ -8,7 +8,7 @@ A shop of one language may have Snowball's stems on top of that.
 
 from collections.abc import Callable
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import Stemmer
 
@@ -30,6 +30,9 @@ class Language(Enum):
     SPANISH = "es"
     ENGLISH = "en"
 
+
+# What products may be stemmed by on their own, by the language that they name.
+OF_PRODUCTS = {language.value: language for language in (Language.SPANISH, Language.ENGLISH)}
 
 FUNCTION_WORDS = {
     Language.MIXED: frozenset(f"{_SPANISH} {_ENGLISH}".split()),
@@ -54,6 +57,7 @@ def without_plural(word: str) -> str:
     return word
 
 
+@cache
 def stemmer_of(language: Language) -> Callable[[str], str]:
     """Return what folds a word without accents. Words with digits stay as they are."""
     if language is Language.MIXED:

@@ -1,15 +1,20 @@
 """The words of a catalog, and how many products have each: what corrections are made of."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from services.catalog.text.beginnings import Beginnings
+from services.catalog.text.slips import likelihood
+
 Key = TypeVar("Key")
 
-# Words are found by their beginning through this many letters of it.
-_HEAD = 3
+# What is shorter begins too many words to say which was meant.
+_SHORTEST_COMPLETED = 3
 
 
 class Vocabulary:
@@ -17,7 +22,7 @@ class Vocabulary:
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
-        self._by_head: dict[str, set[str]] = {}
+        self._beginnings = Beginnings()
         self._by_length: dict[int, set[str]] = {}
 
     def __contains__(self, word: str) -> bool:
@@ -39,34 +44,68 @@ class Vocabulary:
             count = self._counts.get(word, 0) + difference
             if count > 0:
                 if word not in self._counts:
-                    self._by_head.setdefault(word[:_HEAD], set()).add(word)
+                    self._beginnings.add(word)
                     self._by_length.setdefault(len(word), set()).add(word)
                 self._counts[word] = count
             elif self._counts.pop(word, 0):
-                _discard(self._by_head, word[:_HEAD], word)
+                self._beginnings.discard(word)
                 _discard(self._by_length, len(word), word)
 
     def completions(self, beginning: str, at_most: int) -> list[str]:
         """Return words that begin so, the commonest first; none for less than three letters."""
-        if len(beginning) < _HEAD:
+        if len(beginning) < _SHORTEST_COMPLETED:
             return []
-        there = self._by_head.get(beginning[:_HEAD], ())
-        longer = (word for word in there if word.startswith(beginning))
-        return sorted(longer, key=self._by_count)[:at_most]
+        return self.commonest(beginning, at_most)
 
-    def nearest(self, word: str, at_most: int) -> str | None:
+    def commonest(self, beginning: str, at_most: int) -> list[str]:
+        """Return words that begin so, the commonest first."""
+        return heapq.nsmallest(at_most, self._beginnings.of(beginning), key=self._by_count)
+
+    def beginning_like(self, beginning: str) -> str | None:
+        """Return the beginning, one edit from this one, that most words have.
+
+        One with the same first letter wins. None for less than three letters.
+        """
+        if len(beginning) < _SHORTEST_COMPLETED:
+            return None
+        near = self._near_beginnings(beginning)
+        if not near:
+            first, second, rest = beginning[0], beginning[1], beginning[2:]
+            others = {second + rest, second + first + rest}
+            for letter in self._beginnings.first_letters():
+                others |= {letter + second + rest, letter + beginning}
+            near = Counter({other: self._count_beginning(other) for other in others})
+        return max(+near, key=lambda other: (near[other], other), default=None)
+
+    def _near_beginnings(self, beginning: str) -> Counter[str]:
+        """Return how many words have each beginning that is one edit away in a later letter."""
+        length = len(beginning)
+        there = self._beginnings.of(beginning[0])
+        lengths = range(length - 1, length + 2)
+        cut = {word[:end] for word in there for end in lengths if len(word) >= end}
+        near = (other for other, _, _ in _within(beginning, cut, 1))
+        return Counter({other: self._count_beginning(other) for other in near})
+
+    def _count_beginning(self, beginning: str) -> int:
+        return sum(self._counts[word] for word in self._beginnings.of(beginning))
+
+    def nearest(
+        self, word: str, at_most: int, passing: Callable[[str], bool] | None = None
+    ) -> str | None:
         """Return the word within so many edits that it was most likely meant to be.
 
         An edit inserts, drops or replaces a letter, or swaps two neighbours. The
-        nearest one wins, then one with the same first letter, then the commonest.
+        fewest edits win, then the likelihood of the slip times the count. With
+        `passing`, only words that pass are looked at.
         """
-        found: list[tuple[int, bool, int, str]] = []
+        found: list[tuple[int, float, str]] = []
         for length in range(len(word) - at_most, len(word) + at_most + 1):
             like = self._by_length.get(length)
             if like:
                 for other, distance, _ in _within(word, like, at_most):
-                    rank = (distance, other[0] != word[0], -self._counts[other], other)
-                    found.append(rank)
+                    if passing is None or passing(other):
+                        weight = self._counts[other] * likelihood(other, word)
+                        found.append((distance, -weight, other))
         return min(found)[-1] if found else None
 
     def _by_count(self, word: str) -> tuple[int, str]:

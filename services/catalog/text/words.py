@@ -1,18 +1,22 @@
 """What a search finds a product by, and by which rules."""
 
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 from services.catalog.products import AttributeValue, Product
-from services.catalog.text.folding import Tokens, tokens_of, tokens_of_short
+from services.catalog.text.folding import Tokens, tokens_of, tokens_of_short, without_accents
 from services.catalog.text.identifiers import identifiers_of
-from services.catalog.text.stemming import FUNCTION_WORDS, Language, stemmer_of
+from services.catalog.text.stemming import FUNCTION_WORDS, OF_PRODUCTS, Language, stemmer_of
 
 # Raise it with every change of the rules: stores then index their texts anew.
 RULES_VERSION = 2
 
 _MAX_VOCABULARY_CHARACTERS = 40
 _MIN_VOCABULARY_CHARACTERS = 3
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 
 class ProductWords(NamedTuple):
@@ -26,12 +30,33 @@ class ProductWords(NamedTuple):
 
 
 class Rules:
-    """How words are folded: the same for products and queries."""
+    """How words are folded: the same for products and queries.
 
-    def __init__(self, language: Language = Language.MIXED) -> None:
+    By the catalog's language, and for products of `others` by theirs.
+    """
+
+    def __init__(
+        self, language: Language = Language.MIXED, others: Collection[Language] = ()
+    ) -> None:
         self.name = f"{RULES_VERSION}:{language.value}"
         self.function_words = FUNCTION_WORDS[language]
         self.stem = stemmer_of(language)
+        self._language = language
+        self._stems = [self.stem, *map(stemmer_of, others)]
+
+    def reading(self, languages: Collection[str]) -> "Rules":
+        """Return the rules for queries to a catalog with products of these languages."""
+        known = {OF_PRODUCTS[language] for language in languages if language in OF_PRODUCTS}
+        others = known - {self._language}
+        return Rules(self._language, sorted(others, key=lambda other: other.value))
+
+    def forms(self, *words: str) -> tuple[tuple[str, ...], ...]:
+        """Return the stems of the words in each language, the catalog's first, none twice."""
+        return tuple(dict.fromkeys(tuple(map(stem, words)) for stem in self._stems))
+
+    def stem_of(self, language: str) -> Callable[[str], str]:
+        """Return what stems the words of a product of the language."""
+        return stemmer_of(OF_PRODUCTS[language]) if language in OF_PRODUCTS else self.stem
 
     def words_of(self, product: Product) -> tuple[ProductWords, list[str]]:
         """Return the words of a product, and its identifiers, each once.
@@ -40,19 +65,21 @@ class Rules:
         or a number ("Black", "128"), and the name of what is true ("bluetooth").
         """
         values = product.attributes.values()
+        language = product.language
         name = tokens_of_short(product.name)
         words = ProductWords(
-            name=self.indexed(name),
-            brand=self.indexed(tokens_of_short(product.brand)),
-            category=self.indexed(tokens_of_short(product.category)),
-            description=self.indexed(tokens_of(product.description)),
-            attributes=self.indexed(tokens_of(_text_of(values))),
+            name=self.indexed(name, language),
+            brand=self.indexed(tokens_of_short(product.brand), language),
+            category=self.indexed(tokens_of_short(product.category), language),
+            description=self.indexed(tokens_of(product.description), language),
+            attributes=self.indexed(tokens_of(_text_of(values)), language),
         )
         return words, identifiers_of(product.id, name, values.items())
 
-    def indexed(self, tokens: Tokens) -> str:
+    def indexed(self, tokens: Tokens, language: str = "") -> str:
         """Return the words to index, in their order; what stands for them besides comes last."""
-        return " ".join(map(self.stem, (*tokens.words, *tokens.compounds, *tokens.numbers)))
+        stem = self.stem_of(language)
+        return " ".join(map(stem, (*tokens.words, *tokens.compounds, *tokens.numbers)))
 
 
 def _text_of(attributes: dict[str, AttributeValue]) -> str:
@@ -74,6 +101,14 @@ def vocabulary_words(name: str, brand: str, category: str) -> set[str]:
     They are of letters alone, and of sensible length.
     """
     return set().union(*map(_vocabulary_words, (name, brand, category)))
+
+
+def written_words(text: str) -> Iterable[str]:
+    """Return the words of a text that folding changes beyond case: small letters, composed."""
+    if text.isascii():
+        return ()
+    written = _LETTERS.findall(unicodedata.normalize("NFC", text).lower())
+    return {word for word in written if not word.isascii() and without_accents(word) != word}
 
 
 @lru_cache(maxsize=2_048)

@@ -1,0 +1,59 @@
+"""What suggestions need of the SQLite store: counts at start, and names while typing."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import text
+
+from services.catalog.holdings import Difference, Holdings
+from services.catalog.pacing import paced
+from services.catalog.stores import ProductName, ranking, statements
+from services.catalog.stores.database import Database
+from services.catalog.text import Term
+
+_HELD = text(
+    """
+    SELECT asked.key FROM json_each(:asked) AS asked
+    WHERE EXISTS (SELECT 1 FROM words WHERE words MATCH asked.value)
+    """
+)
+# In the order of keys, which FTS5 gives without looking at all that match.
+_NAMES = text(
+    """
+    SELECT products.id, products.name
+    FROM (SELECT rowid AS key FROM words WHERE words MATCH :match LIMIT :limit) AS found
+    CROSS JOIN products USING (key)
+    """
+)
+
+
+async def learned(database: Database) -> Holdings:
+    """Count what the active products of a database hold."""
+    holdings = Holdings()
+    after_key = 0
+    while rows := await database.rows(statements.HELD_AFTER_KEY, {"after_key": after_key}):
+        difference = Difference()
+        async for row in paced(rows):
+            difference.count(row, 1)
+        holdings.apply(difference)
+        after_key = rows[-1].key
+    return holdings
+
+
+async def held_together(database: Database, queries: Sequence[Sequence[Term]]) -> list[bool]:
+    """Tell of each query whether an active product holds all its terms."""
+    asked = {"asked": json.dumps([ranking.all_of(terms) for terms in queries])}
+    held = {position for (position,) in await database.rows(_HELD, asked)}
+    return [position in held for position in range(len(queries))]
+
+
+async def names_like(
+    database: Database, earlier: Sequence[Term], last: Term, beginnings: Sequence[str], limit: int
+) -> list[ProductName]:
+    """Return some products that hold the terms, and `last` or what begins so, in name or brand."""
+    # Words are letters and digits only, so quotes keep every syntax of FTS5 out.
+    begun = [f'"{beginning}" *' for beginning in beginnings]
+    either = " OR ".join((ranking.all_of([last]), *begun))
+    wanted = " AND ".join(filter(None, (ranking.all_of(earlier), f"({either})")))
+    asked = {"match": f"{{name brand}} : ({wanted})", "limit": limit}
+    return [ProductName(row.id, row.name) for row in await database.rows(_NAMES, asked)]
