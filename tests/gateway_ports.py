@@ -17,7 +17,6 @@ from services.gateway.ports import (
     Collection,
     Hydrated,
     Marking,
-    Near,
     QueryVector,
     Space,
     Watched,
@@ -75,9 +74,7 @@ class FakeIndex:
     ready: set[str] = field(default_factory=lambda: {"best", "local"})
     trouble: Trouble = field(default_factory=Trouble)
     may_answer: asyncio.Event | None = None
-    # With a second round, led by others, this is the ranking.
-    second_ranking: list[str] | None = None
-    toward: Sequence[str] = ()
+    feedback_products: int = 0
     rows: dict[str, list[float]] = field(default_factory=dict)
     vectors_trouble: Trouble = field(default_factory=Trouble)
 
@@ -98,7 +95,7 @@ class FakeIndex:
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
-        near: Near = Near(),  # noqa: B008
+        feedback_products: int = 0,
     ) -> VectorHits:
         await self.trouble.meet(timeout_seconds)
         if self.may_answer:
@@ -106,9 +103,7 @@ class FakeIndex:
         if self.revision < min_revision:
             await asyncio.sleep(timeout_seconds)
             raise DeadlineExceeded("late", reason="REVISION_NOT_REACHED")
-        if near.toward:
-            self.toward = near.toward
-            return self._found(self.second_ranking or self.ranking, limit, query.space)
+        self.feedback_products = feedback_products
         return self._found(self.ranking, limit, query.space)
 
     async def similar(

@@ -214,9 +214,7 @@ class Product:
         texts = (self.id, self.name, self.description, self.category, self.brand, attributes)
         # 24: framing of a map entry, beyond the quotes and commas of JSON; 160: of the rest.
         framing = 160 + 24 * attributes.count('":')
-        return framing + sum(
-            len(text.encode()) for text in (*texts, self.image_url, self.language)
-        )
+        return framing + sum(len(text.encode()) for text in (*texts, self.image_url, self.language))
 
 
 @dataclass(frozen=True, slots=True)

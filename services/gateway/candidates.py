@@ -86,8 +86,6 @@ class VectorHits:
     revision: int
     plan: Plan
     space: str
-    # Cosines of the products that were to be measured; None for one without a vector.
-    measured: Sequence[float | None] = ()
 
     @property
     def is_complete(self) -> bool:

@@ -15,6 +15,8 @@ RANKED_BY_WORDS = 200
 # last by words hold one of its words somewhere. On judged queries both are flat around these.
 LEXICAL_FLOOR = 0.2
 SEMANTIC_FLOOR = 0.5
+# Rank, cosine and score of what the index did not find.
+_NOT_NEAR = (0, 0.0, 0.0)
 
 
 def fused(lexical: WordHits, semantic: VectorHits, semantic_weight: float) -> Candidates:
@@ -22,23 +24,17 @@ def fused(lexical: WordHits, semantic: VectorHits, semantic_weight: float) -> Ca
 
     What the query names by an identifier stands before all else, in the order
     of the words. Where the query requires its words, only products that hold
-    them are left. `semantic.measured` are cosines of the first of the lexical
-    candidates.
+    them are left.
     """
     by_words = _lexical_scores(lexical.scores, lexical.exact_identifiers)
-    by_meaning = _semantic_scores(semantic.cosines, semantic.cosines)
+    by_meaning = _semantic_scores(semantic.cosines)
     near = dict(
         zip(semantic.ids, zip(count(1), semantic.cosines, by_meaning, strict=False), strict=True)
     )
-    measured = _semantic_scores(semantic.measured, semantic.cosines)
-    far = [
-        (0, cosine or 0.0, score) for cosine, score in zip(semantic.measured, measured, strict=True)
-    ]
-    far += [(0, 0.0, 0.0)] * (len(lexical.ids) - len(far))
     word_weight = 1.0 - semantic_weight
     hits: list[Hit] = []
     for place, product_id in enumerate(lexical.ids):
-        rank, cosine, meaning_score = near.pop(product_id, far[place])
+        rank, cosine, meaning_score = near.pop(product_id, _NOT_NEAR)
         score = word_weight * by_words[place] + semantic_weight * meaning_score
         is_exact = place < lexical.exact_identifiers
         explanation = Explanation(
@@ -95,15 +91,9 @@ def _lexical_scores(scores: Sequence[float], exact_identifiers: int) -> list[flo
     ]
 
 
-def _semantic_scores(cosines: Sequence[float | None], of_nearest: Sequence[float]) -> list[float]:
-    """Return cosines on the line from the floor, for the last of the nearest, to 1.
-
-    What lies outside of them goes on down the same line, and never below 0.
-    """
-    if not of_nearest:
-        return [0.0] * len(cosines)
-    high, low = of_nearest[0], of_nearest[-1]
-    scale = (1.0 - SEMANTIC_FLOOR) / ((high - low) or 1.0)
-    return [
-        0.0 if cosine is None else max(0.0, 1.0 - scale * (high - cosine)) for cosine in cosines
-    ]
+def _semantic_scores(cosines: Sequence[float]) -> list[float]:
+    """Return cosines on the line from the floor, for the last of the nearest, to 1."""
+    if not cosines:
+        return []
+    scale = (1.0 - SEMANTIC_FLOOR) / ((cosines[0] - cosines[-1]) or 1.0)
+    return [1.0 - scale * (cosines[0] - cosine) for cosine in cosines]

@@ -22,16 +22,6 @@ class QueryVector:
 
 
 @dataclass(frozen=True)
-class Near:
-    """Beside what the index searches for: where to lean, and what else to measure."""
-
-    # The query's vector is moved half way towards the mean of these products.
-    toward: Sequence[str] = ()
-    # Products whose cosines are wanted even if they are not near.
-    measured: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
 class Marking:
     """The query whose words are to be marked in products, and whether it is taken literally."""
 
@@ -123,9 +113,12 @@ class Index(HealthChecked, Protocol):
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
-        near: Near = Near(),
+        feedback_products: int = 0,
     ) -> VectorHits:
-        """Return the nearest active products, the nearest first."""
+        """Return the nearest active products, the nearest first.
+
+        With feedback the vector is moved towards so many of the nearest before.
+        """
 
     async def similar(
         self,

@@ -12,7 +12,6 @@ from services.gateway.answers import Degradation, Timings
 from services.gateway.budget import Budget
 from services.gateway.candidates import Candidates, VectorHits, WordHits
 from services.gateway.fusion import RANKED_BY_WORDS, fused
-from services.gateway.ports import Near, QueryVector
 from services.gateway.queries import Mode, Query, SimilarQuery
 from services.gateway.validity import ChangeLog
 from services.gateway.ways import Ways
@@ -100,15 +99,15 @@ class _Search:
         words = await _attempt(self._words(is_alone=True))
         if isinstance(words, WordHits):
             return Found(words.candidates())
-        _, near = await self._meaning(self._query)
-        return Found(near.candidates(), frozenset({Degradation.SEMANTIC_ONLY}))
+        meaning = await self._meaning(self._query)
+        return Found(meaning.candidates(), frozenset({Degradation.SEMANTIC_ONLY}))
 
     async def by_meaning(self) -> Found:
         """Go by meaning; by words if that fails."""
         async with _running(_attempt(self._words(limit=0))) as asking:
             meaning = await _attempt(self._meaning(self._query))
-            if not isinstance(meaning, VitrinaError):
-                candidates = meaning[1].candidates()
+            if isinstance(meaning, VectorHits):
+                candidates = meaning.candidates()
                 # Of the words only what the shop's rules say about them.
                 about = await asking
                 if isinstance(about, WordHits) and about.rules:
@@ -140,36 +139,14 @@ class _Search:
                 meaning = await _attempt(self._meaning(corrected))
             else:
                 meaning = await finding_meaning
-        if not isinstance(meaning, VitrinaError):
-            vector, near = meaning
+        if isinstance(meaning, VectorHits):
             if isinstance(words, WordHits):
-                return Found(await self._with_feedback(words, vector, near))
-            return Found(near.candidates(), frozenset({Degradation.SEMANTIC_ONLY}))
+                return Found(fused(words, meaning, self._query.semantic_weight))
+            return Found(meaning.candidates(), frozenset({Degradation.SEMANTIC_ONLY}))
         self._ways.doubt_spaces()
         if isinstance(words, WordHits):
             return Found(words.candidates(), frozenset({Degradation.LEXICAL_ONLY}))
         raise words
-
-    async def _with_feedback(
-        self, words: WordHits, vector: QueryVector, near: VectorHits
-    ) -> Candidates:
-        """Fuse; then look once more, from where the best of it lie, and fuse again."""
-        weight = self._query.semantic_weight
-        first = fused(words, near, weight)
-        toward = [product_id for product_id, _ in first.hits[: self._feedback_products]]
-        # What is named needs no second look, and without one of the two there is no fusion.
-        if not toward or words.exact_identifiers or not 0 < weight < 1:
-            return first
-        measured = words.ids[:RANKED_BY_WORDS]
-        second = await _attempt(
-            self._ways.nearest(
-                vector, self._query, self._budget, self._timings, Near(toward, measured)
-            )
-        )
-        if not isinstance(second, VectorHits):
-            return first
-        both = fused(words, second, weight)
-        return replace(both, plan=replace(both.plan, feedback_products=len(toward)))
 
     async def _words(self, *, limit: int | None = None, is_alone: bool = False) -> WordHits:
         query = self._query
@@ -178,9 +155,16 @@ class _Search:
             limit = WIDE_WORD_CANDIDATES if is_wide else WORD_CANDIDATES
         return await self._ways.words(query, limit, self._budget, self._timings, is_alone=is_alone)
 
-    async def _meaning(self, query: Query) -> tuple[QueryVector, VectorHits]:
+    async def _meaning(self, query: Query) -> VectorHits:
         vector = await self._ways.vector(query, self._budget, self._timings)
-        return vector, await self._ways.nearest(vector, query, self._budget, self._timings)
+        return await self._ways.nearest(
+            vector,
+            query,
+            self._budget,
+            self._timings,
+            # What a second round finds is worth more beside words than alone.
+            feedback_products=self._feedback_products if query.mode is Mode.HYBRID else 0,
+        )
 
 
 @asynccontextmanager

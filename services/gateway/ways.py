@@ -9,7 +9,7 @@ from services.gateway.budget import EMBED_SHARE, TEXT_SHARE, Budget, timed
 from services.gateway.cache import AnswerCache
 from services.gateway.candidates import Candidates, VectorHits, WordHits
 from services.gateway.following import ReadySpaces
-from services.gateway.ports import Catalog, Embedder, Index, Near, QueryVector
+from services.gateway.ports import Catalog, Embedder, Index, QueryVector
 from services.gateway.queries import Mode, Query, SimilarQuery
 from services.gateway.validity import ChangeLog
 
@@ -17,7 +17,6 @@ from services.gateway.validity import ChangeLog
 MEANING_CANDIDATES = 300
 # Of similar products more than asked for: the catalog may have dropped some.
 SPARE_CANDIDATES = 10
-_NOTHING_MORE = Near()
 
 
 class Ways:
@@ -84,7 +83,8 @@ class Ways:
         query: Query,
         budget: Budget,
         timings: Timings,
-        near: Near = _NOTHING_MORE,
+        *,
+        feedback_products: int = 0,
     ) -> VectorHits:
         """Find by a vector; Unavailable if the index is behind and has nothing."""
         with timed(timings, "index"):
@@ -94,7 +94,7 @@ class Ways:
                 filter_text=query.filter.text,
                 min_revision=query.min_revision,
                 timeout_seconds=budget.for_index(query.min_revision),
-                near=near,
+                feedback_products=feedback_products,
             )
         return self._unless_behind(found)
 

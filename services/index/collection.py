@@ -20,7 +20,7 @@ from services.index.graph_keeper import GraphKeeper
 from services.index.loading import load_rows
 from services.index.masks import attributes_of
 from services.index.model import (
-    TOWARD_WEIGHT,
+    FEEDBACK_WEIGHT,
     UNLIKE_WEIGHT,
     Batch,
     Found,
@@ -152,24 +152,22 @@ class Collection:
         passing: Node | None,
         min_revision: int,
         *,
-        toward_ids: Sequence[str] = (),
-        measured_ids: Sequence[str] = (),
+        feedback_products: int = 0,
     ) -> Found:
         """Find active rows near a vector that pass a filter, at `min_revision` or later.
 
-        The vector is moved towards the rows of `toward_ids` before, those that
-        there are; the rows of `measured_ids` are compared with it whatever the filter.
+        With feedback the vector is moved towards so many nearest rows before.
         """
         snapshot = await self._snapshot_for(passing, min_revision)
-        # no await before these: they are slots of this snapshot
-        toward = self._rows.slots_of(toward_ids)
-        measured = self._rows.slots_of(measured_ids)
 
         def find() -> Found:
-            near = moved(query, snapshot.gather(toward[toward != NO_SLOT]), TOWARD_WEIGHT)
-            return snapshot.search(
-                self._engine, self._policy, near, limit, passing, measured_slots=measured
-            )
+            near = query
+            if feedback_products:
+                nearest = snapshot.nearest(
+                    self._engine, self._policy, query, feedback_products, passing
+                )
+                near = moved(query, snapshot.gather(nearest.slots), FEEDBACK_WEIGHT)
+            return snapshot.search(self._engine, self._policy, near, limit, passing)
 
         return await self._threads.search(find)
 

@@ -15,9 +15,9 @@ Matrix = NDArray[np.float32]
 UNIT_TOLERANCE = 1e-3
 
 
-# How far a vector is moved by others, beside its own weight of 1: towards the products of
-# `toward_product_ids`, and away from those that are unlike.
-TOWARD_WEIGHT = 0.5
+# How far a vector is moved by others, beside its own weight of 1: towards those that are
+# nearest to it, and away from those that are unlike.
+FEEDBACK_WEIGHT = 0.5
 UNLIKE_WEIGHT = -0.5
 
 
@@ -140,10 +140,6 @@ class Strategy(Enum):
     GRAPH = "the graph was walked, and the newest rows compared"
 
 
-# Stands for the cosine of a product that the collection does not hold.
-NO_COSINE = -2.0
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """Hits, the nearest first, of the rows that were `passing` out of `vectors`.
@@ -157,8 +153,6 @@ class Found:
     strategy: Strategy
     vectors: int
     passing: int
-    # Of the products to be measured, in their order; NO_COSINE for those that are not held.
-    measured_cosines: Sequence[float] = ()
 
 
 class Stall(Enum):

@@ -13,8 +13,7 @@ from services.index.model import UNIT_TOLERANCE, Found, Matrix, Vector
 MAX_LIMIT = 1000
 MAX_SPACES = 100
 MAX_UNLIKE = 10
-MAX_TOWARD = 50
-MAX_MEASURED = 1000
+MAX_FEEDBACK = 50
 MAX_VECTORS = 1000
 
 
@@ -44,16 +43,14 @@ class Queries:
         filter_text: str,
         min_revision: int,
         *,
-        toward_ids: Sequence[str] = (),
-        measured_ids: Sequence[str] = (),
+        feedback_products: int = 0,
     ) -> Found:
-        """Find the active products nearest to a vector of little-endian float32.
-
-        See `Collection.search` for the ids; those that it does not hold do no harm.
-        """
+        """Find the active products nearest to a vector of little-endian float32."""
         _check_limit(limit)
-        _check_count("toward_product_ids", toward_ids, MAX_TOWARD)
-        _check_count("measured_product_ids", measured_ids, MAX_MEASURED)
+        if not 0 <= feedback_products <= MAX_FEEDBACK:
+            raise InvalidArgument(
+                "feedback_products", f"{feedback_products} given, 0 to {MAX_FEEDBACK} allowed"
+            )
         passing = filters.parse_canonical(filter_text)
         collection = self._collection_of([space_id])
         query = parse_vector(vector, collection.space.dimensions)
@@ -62,8 +59,7 @@ class Queries:
             limit,
             passing,
             min_revision,
-            toward_ids=list(dict.fromkeys(toward_ids)),
-            measured_ids=measured_ids,
+            feedback_products=feedback_products,
         )
 
     async def similar(
@@ -85,7 +81,8 @@ class Queries:
             raise InvalidArgument("product_id", "is required")
         if not 1 <= len(space_ids) <= MAX_SPACES:
             raise InvalidArgument("spaces", f"{len(space_ids)} given, 1 to {MAX_SPACES} allowed")
-        _check_count("unlike", unlike_ids, MAX_UNLIKE)
+        if len(unlike_ids) > MAX_UNLIKE:
+            raise InvalidArgument("unlike", f"{len(unlike_ids)} given, at most {MAX_UNLIKE}")
         if product_id in unlike_ids:
             raise InvalidArgument("unlike", "holds product_id itself")
         passing = filters.parse_canonical(filter_text)
@@ -123,11 +120,6 @@ class Queries:
 def _check_limit(limit: int) -> None:
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidArgument("limit", f"{limit} given, 1 to {MAX_LIMIT:,} allowed")
-
-
-def _check_count(field: str, ids: Sequence[str], most: int) -> None:
-    if len(ids) > most:
-        raise InvalidArgument(field, f"{len(ids)} given, at most {most:,}")
 
 
 def parse_vector(raw: bytes, dimensions: int) -> Vector:

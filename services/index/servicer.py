@@ -32,15 +32,13 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
             request.limit,
             request.filter,
             request.min_revision,
-            toward_ids=request.toward_product_ids,
-            measured_ids=request.measured_product_ids,
+            feedback_products=request.feedback_products,
         )
         return index_pb2.SearchResponse(
             product_ids=found.product_ids,
             cosines=found.cosines,
             revision=found.revision,
             plan=_plan(found),
-            measured_cosines=found.measured_cosines,
         )
 
     async def Similar(

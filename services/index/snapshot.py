@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from services.index.categories import DEAD, Categories
 from services.index.columns import ColumnViews
 from services.index.engines.protocol import Bits, Engine, Graph
 from services.index.masks import mask_of
-from services.index.model import NO_COSINE, Found, Matrix, Strategy, Vector
+from services.index.model import Found, Matrix, Strategy, Vector
 from services.index.policy import GraphPolicy
 
 # Masks kept per snapshot, so that many filters do not fill the memory.
@@ -34,6 +35,14 @@ class _Mask:
     graph_passing: int
     recent: Bits | None
     recent_passing: int
+
+
+class Nearest(NamedTuple):
+    """Rows, the nearest first, their cosines, and how they were found."""
+
+    slots: Slots
+    cosines: Vector
+    strategy: Strategy
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,15 +89,6 @@ class Snapshot:
             vectors[is_in_graph] = self.graph.vectors(slots[is_in_graph])
         return vectors
 
-    def cosines(self, query: Vector, slots: Slots) -> Vector:
-        """Return the cosines of rows to a query, in the order of their slots.
-
-        NO_COSINE for NO_SLOT.
-        """
-        # a product per row: a matrix product would wake up the threads of BLAS
-        cosines = np.vecdot(self.gather(slots), query)
-        return np.where(slots == NO_SLOT, np.float32(NO_COSINE), _clipped(cosines))
-
     def mask(self, passing: Node | None) -> _Mask:
         """Return which rows are active and pass a filter, whose attributes all have columns."""
         key = "" if passing is None else filters.canonical(passing)
@@ -113,12 +113,32 @@ class Snapshot:
         passing: Node | None,
         *,
         without_slots: Slots = _NO_SLOTS,
-        measured_slots: Slots = _NO_SLOTS,
     ) -> Found:
+        """Find the nearest rows that pass, up to `limit`; see `nearest`."""
+        found = self.nearest(engine, policy, query, limit, passing, without_slots=without_slots)
+        mask = self.mask(passing)
+        return Found(
+            product_ids=[self.product_ids[slot] for slot in found.slots.tolist()],
+            cosines=found.cosines.tolist(),
+            revision=self.revision,
+            strategy=found.strategy,
+            vectors=self.vectors,
+            passing=mask.graph_passing + mask.recent_passing,
+        )
+
+    def nearest(
+        self,
+        engine: Engine,
+        policy: GraphPolicy,
+        query: Vector,
+        limit: int,
+        passing: Node | None,
+        *,
+        without_slots: Slots = _NO_SLOTS,
+    ) -> Nearest:
         """Find the nearest rows that pass, up to `limit`; blocks.
 
         `without_slots` are never among them, though they count as passing.
-        `measured_slots` are compared whether they pass or not.
         """
         mask = self.mask(passing)
         count = limit + len(without_slots)
@@ -133,22 +153,13 @@ class Snapshot:
             )
             slots = np.concatenate([slots, positions + self.graph_rows])
             scores = np.concatenate([scores, recent_scores])
-        scores = _clipped(scores)
+        # float16 may round a vector to a little more than length 1
+        scores = np.clip(scores, -1.0, 1.0)
         nearest = np.argsort(-scores, kind="stable")
         if len(without_slots):
             nearest = nearest[~np.isin(slots[nearest], without_slots)]
         nearest = nearest[:limit]
-        return Found(
-            product_ids=[self.product_ids[slot] for slot in slots[nearest].tolist()],
-            cosines=scores[nearest].tolist(),
-            revision=self.revision,
-            strategy=strategy,
-            vectors=self.vectors,
-            passing=mask.graph_passing + mask.recent_passing,
-            measured_cosines=(
-                self.cosines(query, measured_slots).tolist() if len(measured_slots) else ()
-            ),
-        )
+        return Nearest(slots[nearest], scores[nearest], strategy)
 
     def _search_graph(
         self, policy: GraphPolicy, graph: Graph, query: Vector, count: int, mask: _Mask
@@ -162,11 +173,6 @@ class Snapshot:
             # what passes lies elsewhere than the query: the walk did not get there
         positions, scores = graph.scan(query, count, passing=mask.graph)
         return Strategy.EXACT, positions, scores
-
-
-def _clipped(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    # float16 may round a vector to a little more than length 1
-    return np.clip(scores, -1.0, 1.0)
 
 
 def _bits(passes: NDArray[np.bool_]) -> tuple[Bits | None, int]:

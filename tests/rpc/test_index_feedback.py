@@ -1,4 +1,4 @@
-"""Queries that lean towards products, products measured beside the hits, and their vectors."""
+"""Queries that lean towards their nearest products, and the vectors of products."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -64,84 +64,46 @@ async def assert_found_by(world: World, response: pb.SearchResponse, query: Vect
     assert list(response.cosines) == sorted(response.cosines, reverse=True)
 
 
-async def test_a_query_leans_towards_the_mean_of_products_by_half(world: World) -> None:
-    query = world.vector("headphones")
-    # old and new ones, and one that cannot be found itself
-    toward = ["p7", "q3", "p0", "inactive"]
-    response = await search(world, query, toward_product_ids=toward)
-    leaning = query + 0.5 * sum(vectors_of(world, toward).values()) / 4
-    await assert_found_by(world, response, leaning / np.linalg.norm(leaning))
+def leaning(world: World, query: Vector, toward: Sequence[str]) -> Vector:
+    moved: Vector = query + np.mean(list(vectors_of(world, toward).values()), axis=0) / 2
+    return moved / np.linalg.norm(moved)
 
 
-async def test_products_that_are_not_held_do_not_pull_and_none_pulls_twice(world: World) -> None:
+@pytest.mark.parametrize("count", [1, 3, 10])
+async def test_with_feedback_a_query_leans_towards_its_nearest_products(
+    world: World, count: int
+) -> None:
     query = world.vector("headphones")
+    nearest = (await search(world, query, limit=count)).product_ids
+    response = await search(world, query, feedback_products=count)
+    await assert_found_by(world, response, leaning(world, query, nearest))
+
+
+async def test_only_what_passes_the_filter_leads_a_query(world: World) -> None:
+    query, within = world.vector("headphones"), {"filter": 'category = "B"'}
+    nearest = (await search(world, query, limit=4, **within)).product_ids
+    assert {id_[0] for id_ in nearest} == {"q"}
+    response = await search(world, query, feedback_products=4, **within)
+    moved = leaning(world, query, nearest)
+    expected = {id_: float(v @ moved) for id_, v in vectors_of(world, response.product_ids).items()}
+    assert len(expected) == 10
+    assert cosines_of(response) == pytest.approx(expected, abs=ROUNDED)
+
+
+async def test_where_nothing_passes_nothing_leads(world: World) -> None:
     response = await search(
-        world, query, toward_product_ids=["p7", "nobody", "", "q3", "p7", "p7", "P7"]
+        world, world.vector("x"), feedback_products=10, filter='category = "nothing"'
     )
-    leaning = query + 0.25 * sum(vectors_of(world, ["p7", "q3"]).values())
-    await assert_found_by(world, response, leaning / np.linalg.norm(leaning))
+    assert not response.product_ids
 
 
-async def test_without_a_product_that_is_held_the_query_stays_as_it_is(world: World) -> None:
-    query = world.vector("headphones")
-    plain = await search(world, query)
-    assert await search(world, query, toward_product_ids=["nobody", ""]) == plain
-    await assert_found_by(world, plain, query)
-
-
-async def test_leaning_towards_the_very_opposite_turns_nothing_round(world: World) -> None:
-    query = -world.vector(world.text("q3"))
-    response = await search(world, query, toward_product_ids=["q3"])
-    await assert_found_by(world, response, query)
-
-
-async def test_products_are_measured_in_their_order_however_far_and_whatever_the_filter(
-    world: World,
-) -> None:
-    query = world.vector("headphones")
-    measured = ["q9", "nobody", "p39", "p0", "inactive", "", "q9", "p1"]
-    response = await search(
-        world, query, limit=1, filter='category = "B"', measured_product_ids=measured
-    )
-    known = vectors_of(world, ["q9", "p39", "p0", "inactive", "p1"])
-    expected = [float(known[id_] @ query) if id_ in known else -2.0 for id_ in measured]
-    assert list(response.measured_cosines) == pytest.approx(expected, abs=ROUNDED)
-    assert len(response.product_ids) == 1
-
-
-async def test_products_are_measured_by_the_vector_that_the_hits_were_found_by(
-    world: World,
-) -> None:
-    query = world.vector("headphones")
-    toward = ["p3", "q1"]
-    ids = list((await search(world, query)).product_ids)
-    response = await search(world, query, toward_product_ids=toward, measured_product_ids=ids)
-    measured = dict(zip(ids, response.measured_cosines, strict=True))
-    assert measured == pytest.approx(cosines_of(response), abs=1e-6)
-    await assert_found_by(world, response, _leaning(world, query, toward))
-
-
-def _leaning(world: World, query: Vector, toward: Sequence[str]) -> Vector:
-    leaning: Vector = query + np.mean(list(vectors_of(world, toward).values()), axis=0) / 2
-    return leaning / np.linalg.norm(leaning)
-
-
-async def test_nothing_to_measure_is_no_measurement(world: World) -> None:
-    assert list((await search(world, world.vector("x"))).measured_cosines) == []
-
-
-@pytest.mark.parametrize(
-    ("field", "limit"), [("toward_product_ids", 50), ("measured_product_ids", 1000)]
-)
-async def test_too_many_products_are_refused_with_field_and_limit(
-    world: World, field: str, limit: int
-) -> None:
+async def test_a_number_of_feedback_products_beyond_the_limit_is_refused(world: World) -> None:
     query = world.vector("x")
-    assert (await search(world, query, **{field: ["p1"] * limit})).product_ids
-    error = await refusal(search(world, query, **{field: ["p1"] * (limit + 1)}))
-    assert isinstance(error, InvalidArgument)
-    assert error.field == field
-    assert f"{limit + 1} given, at most {limit:,}" in error.message
+    assert (await search(world, query, feedback_products=50)).product_ids
+    for count in (-1, 51):
+        error = await refusal(search(world, query, feedback_products=count))
+        assert isinstance(error, InvalidArgument)
+        assert error.field == "feedback_products"
 
 
 async def vectors(world: World, *ids: str, space: str = "small-1") -> pb.GetVectorsResponse:

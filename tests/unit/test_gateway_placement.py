@@ -18,8 +18,8 @@ def words(ids: list[str], scores: list[float], exact: int = 0) -> WordHits:
     return WordHits(ids, scores, 1, exact)
 
 
-def near(ids: list[str], cosines: list[float], measured: list[float | None]) -> VectorHits:
-    return VectorHits(ids, cosines, 1, Plan(), "space", measured)
+def near(ids: list[str], cosines: list[float]) -> VectorHits:
+    return VectorHits(ids, cosines, 1, Plan(), "space")
 
 
 @st.composite
@@ -35,10 +35,8 @@ def rankings(draw: st.DrawFn) -> tuple[WordHits, VectorHits]:
 
     by_words, bm25 = ranking(0.1, 50)
     by_meaning, cosines = ranking(-1, 1)
-    lowest = min(cosines, default=-1.0)
-    measured = [draw(st.none() | st.floats(-1, lowest)) for _ in by_words]
     exact = draw(st.integers(0, min(2, len(by_words))))
-    return words(by_words, bm25, exact), near(by_meaning, cosines, measured)
+    return words(by_words, bm25, exact), near(by_meaning, cosines)
 
 
 @given(rankings(), st.floats(0, 1))
@@ -79,21 +77,11 @@ def test_of_two_that_one_way_ranks_the_better_never_gets_less_from_it(
 def test_what_is_ranked_deep_by_words_still_counts_a_little_in_its_order() -> None:
     count = RANKED_BY_WORDS + 50
     lexical = words([f"w{n}" for n in range(count)], [100.0 - n / 10 for n in range(count)])
-    scores = [explanation.score for _, explanation in fused(lexical, near([], [], []), 0.0).hits]
+    scores = [explanation.score for _, explanation in fused(lexical, near([], []), 0.0).hits]
     assert scores == sorted(scores, reverse=True)
     assert len(set(scores)) == count
     assert scores[RANKED_BY_WORDS - 1] == pytest.approx(0.2)
     assert 0 < scores[-1] < scores[RANKED_BY_WORDS] < 0.2
-
-
-def test_a_product_that_words_find_gains_by_its_cosine_although_it_is_not_near() -> None:
-    lexical = words(["far", "unknown"], [5.0, 5.0])
-    semantic = near(["a", "b"], [0.9, 0.5], [0.4, None])
-    explained = dict(fused(lexical, semantic, 0.5).hits)
-    assert 0 < explained["far"].semantic_score < explained["b"].semantic_score
-    assert explained["far"].cosine == 0.4
-    assert explained["far"].semantic_rank == 0
-    assert explained["unknown"].semantic_score == 0
 
 
 @st.composite

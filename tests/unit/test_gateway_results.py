@@ -281,21 +281,12 @@ class TestVariety:
 
 
 class TestFeedback:
-    async def test_a_second_round_is_led_by_the_best_of_the_first(self) -> None:
-        world = World(feedback_products=2)
-        world.catalog.add("chair", "a chair")
-        world.index.ranking = ["lamp-2", "lamp-3"]
-        world.index.second_ranking = ["chair"]
-        served = await world.search()
-        assert list(world.index.toward) == ["lamp-2", "lamp-1"]
-        assert "chair" in ids(served)
-        assert served.answer.plan.feedback_products == 2
-
-    async def test_what_is_named_needs_no_second_round(self) -> None:
-        world = World(feedback_products=2)
-        world.catalog.identified = {"lamp-3"}
-        assert (await world.search()).answer.plan.feedback_products == 0
-        assert world.index.trouble.calls == 1
+    async def test_only_beside_words_is_meaning_led_by_its_nearest(self) -> None:
+        world = World(feedback_products=7)
+        await world.search()
+        assert world.index.feedback_products == 7
+        await world.search(mode=Mode.SEMANTIC)
+        assert world.index.feedback_products == 0
 
 
 class TestHighlights:

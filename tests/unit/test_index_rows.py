@@ -248,19 +248,10 @@ class RowsAndDict(RuleBasedStateMachine):
         cosines = expected(self.known, vector, passing)
         assert set(found.product_ids) == set(cosines) - {id_}
 
-    @rule(seed=seeds, measured=st.lists(ids, max_size=20), passing=filters)
-    def measure(self, seed: int, measured: list[str], passing: Node | None) -> None:
-        snapshot = self.name(passing)
-        query = random_vector(seed)
+    @rule(measured=st.lists(ids, max_size=20))
+    def gather(self, measured: list[str]) -> None:
+        snapshot = self.rows.snapshot
         slots = self.rows.slots_of(measured)
-        found = snapshot.search(ENGINE, SCANNING, query, 1, passing, measured_slots=slots)
-        assert list(found.measured_cosines) == pytest.approx(
-            [
-                float(self.known[id_].vector @ query) if id_ in self.known else -2
-                for id_ in measured
-            ],
-            abs=2e-3,
-        )
         vectors = snapshot.gather(slots)
         for id_, vector in zip(measured, vectors, strict=True):
             held = self.known[id_].vector if id_ in self.known else np.zeros(DIMENSIONS)

@@ -1,6 +1,7 @@
 """The index over gRPC."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import grpc.aio
 import numpy as np
@@ -9,14 +10,10 @@ from numpy.typing import NDArray
 from services.common.rpc_status import calling
 from services.gateway.answers import Plan, Strategy
 from services.gateway.candidates import VectorHits
-from services.gateway.ports import Collection, Near, QueryVector
+from services.gateway.ports import Collection, QueryVector
 from services.gateway.upstreams.health import HealthCheck
 from vitrina.index.v1 import index_pb2 as pb
 from vitrina.index.v1 import index_pb2_grpc
-
-_NOTHING_MORE = Near()
-# Below it is what the index says of a product that it does not hold.
-_LOWEST_COSINE = -1.5
 
 
 class GrpcIndex(HealthCheck):
@@ -35,7 +32,7 @@ class GrpcIndex(HealthCheck):
         filter_text: str,
         min_revision: int,
         timeout_seconds: float,
-        near: Near = _NOTHING_MORE,
+        feedback_products: int = 0,
     ) -> VectorHits:
         """Return the nearest active products, the nearest first."""
         request = pb.SearchRequest(
@@ -44,15 +41,15 @@ class GrpcIndex(HealthCheck):
             limit=limit,
             filter=filter_text,
             min_revision=min_revision,
-            toward_product_ids=near.toward,
-            measured_product_ids=near.measured,
+            feedback_products=feedback_products,
         )
         with calling("index"):
             response = await self._stub.Search(request, timeout=timeout_seconds)
-        measured = [
-            cosine if cosine >= _LOWEST_COSINE else None for cosine in response.measured_cosines
-        ]
-        return _hits(response, query.space, measured)
+        found = _hits(response, query.space)
+        if not feedback_products:
+            return found
+        used = min(feedback_products, len(found.ids))
+        return replace(found, plan=replace(found.plan, feedback_products=used))
 
     async def similar(
         self,
@@ -111,11 +108,7 @@ class GrpcIndex(HealthCheck):
         ]
 
 
-def _hits(
-    response: pb.SearchResponse | pb.SimilarResponse,
-    space: str,
-    measured: Sequence[float | None] = (),
-) -> VectorHits:
+def _hits(response: pb.SearchResponse | pb.SimilarResponse, space: str) -> VectorHits:
     plan = Plan(
         Strategy(response.plan.strategy),
         response.plan.vectors,
@@ -129,5 +122,4 @@ def _hits(
         response.revision,
         plan,
         space,
-        measured,
     )
