@@ -13,7 +13,7 @@ PROTOS := $(shell find protos -name '*.proto') protos/generate.py
 
 .PHONY: help
 help: ## List what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: install
 install: $(INSTALLED) ## Make the environment in .venv and the stubs of the protos
@@ -43,6 +43,15 @@ lint: install ## Check style and types
 .PHONY: bench
 bench: install ## Measure import, search, memory and start beside their floors
 	$(BIN)/python -m benchmarks $(BENCH_CATALOG)
+
+.PHONY: bench-freshness
+bench-freshness: install ## Measure from a write until it is found, and look for stale answers
+	$(BIN)/python -m benchmarks.freshness latency $(BENCH_CATALOG)
+	$(BIN)/python -m benchmarks.freshness stale --rounds 10000
+
+.PHONY: faults
+faults: install ## Kill, stop and cut off processes 200 times while every answer is checked
+	$(BIN)/python -m faults --kills 200 --report faults/results
 
 .PHONY: lock
 lock: ## Resolve the lock files anew (needs uv)

@@ -1,8 +1,10 @@
 """The stack under measurement, as a user starts it, and the bare echo server beside it."""
 
+import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +15,10 @@ from pathlib import Path
 
 import psutil
 
+from services.cli.readiness import grpc_probe
+
+START_SECONDS = 60.0
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -20,6 +26,8 @@ class Stack:
 
     grpc: str
     pids: dict[str, int]
+    # host:port of each process.
+    addresses: dict[str, str]
     seconds_to_ready: float
 
     def memory_mib(self) -> dict[str, tuple[float, float]]:
@@ -49,10 +57,42 @@ def running_stack(data_dir: Path) -> Iterator[Stack]:
                 raise RuntimeError(f"the stack did not start; see {log.name}")
             ready = json.loads(line)
             pids = {name: process["pid"] for name, process in ready["processes"].items()}
-            yield Stack(ready["grpc"], pids | {"up": up.pid}, time.perf_counter() - started)
+            addresses = {name: p["address"] for name, p in ready["processes"].items()}
+            seconds = time.perf_counter() - started
+            yield Stack(ready["grpc"], pids | {"up": up.pid}, addresses, seconds)
         finally:
             up.send_signal(signal.SIGTERM)
             up.wait(30)
+
+
+@contextmanager
+def running_gateway(stack: Stack) -> Iterator[str]:
+    """Start another gateway in front of the same services; give its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    upstreams = {
+        f"VITRINA_{name.upper()}_ADDRESS": stack.addresses[name]
+        for name in ("catalog", "embedder", "index")
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "services.gateway"],
+        env=os.environ | upstreams | {"VITRINA_GATEWAY_LISTEN": address},
+        stderr=subprocess.DEVNULL,
+    ) as gateway:
+        try:
+            started = time.perf_counter()
+            while not asyncio.run(_serves(address)):
+                if gateway.poll() is not None or time.perf_counter() - started > START_SECONDS:
+                    raise RuntimeError("the second gateway did not start")
+                time.sleep(0.05)
+            yield address
+        finally:
+            gateway.terminate()
+
+
+async def _serves(address: str) -> bool:
+    return await grpc_probe(address)()
 
 
 @contextmanager

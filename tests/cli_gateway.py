@@ -7,8 +7,8 @@ from typing import Any
 
 from google.rpc import status_pb2
 
-from services.common import filters
-from services.common.errors import InvalidArgument, NotFound
+from services.common import categories, filters
+from services.common.errors import DeadlineExceeded, InvalidArgument, NotFound
 from services.common.rpc_status import status_of
 from services.common.server import Service, serving
 from tests.cli_tuning import FakeTuning
@@ -35,10 +35,16 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
         self.was_called = asyncio.Event()
         self.batches: list[int] = []
         self.searches: list[Any] = []
+        # Requests for one product, and waits.
+        self.readings: list[catalog_pb2.GetProductRequest] = []
+        self.removals: list[catalog_pb2.DeleteProductRequest] = []
+        self.waits: list[int] = []
+        # Categories that were invalidated; empty: all.
+        self.invalidated: list[str] = []
         # What becomes of a query whose spelling is wrong.
         self.corrections: dict[str, str] = {}
         self.degraded: Sequence[search_pb2.Degradation.ValueType] = ()
-        # How far the index is behind; each status that is read takes one off.
+        # How far the index is behind; each status that is read takes one off. Waits are short.
         self.lag = 0
         self.facets: list[facet_pb2.Facet] = []
         self.total_size_kind = facet_pb2.COUNT_KIND_EXACT
@@ -78,6 +84,7 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
     async def GetProduct(
         self, request: catalog_pb2.GetProductRequest, context: Any
     ) -> catalog_pb2.GetProductResponse:
+        self.readings.append(request)
         return catalog_pb2.GetProductResponse(
             product=self._existing(request.id), revision=self.revision
         )
@@ -85,6 +92,7 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
     async def DeleteProduct(
         self, request: catalog_pb2.DeleteProductRequest, context: Any
     ) -> catalog_pb2.DeleteProductResponse:
+        self.removals.append(request)
         self._existing(request.id)
         del self.products[request.id]
         self.revision += 1
@@ -98,7 +106,7 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
     async def UpsertProduct(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
-    ListProducts = ListCategories = UpsertProduct
+    ListProducts = ListCategories = UseSpace = DropSpace = UpsertProduct
     WatchChanges: Any = UpsertProduct
 
     async def Search(
@@ -156,6 +164,14 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
             timings=search_pb2.Timings(total_ms=3.2),
         )
 
+    async def WaitForRevision(
+        self, request: search_pb2.WaitForRevisionRequest, context: Any
+    ) -> search_pb2.WaitForRevisionResponse:
+        self.waits.append(request.min_revision)
+        if self.lag:
+            raise DeadlineExceeded("not reached", reason="REVISION_NOT_REACHED")
+        return search_pb2.WaitForRevisionResponse(revision=self.revision, space=SPACE)
+
     async def GetStatus(
         self, request: search_pb2.GetStatusRequest, context: Any
     ) -> search_pb2.GetStatusResponse:
@@ -188,6 +204,13 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
                 redis=search_pb2.REDIS_STATE_DOWN, memory_hits=3, misses=1, is_following=True
             ),
         )
+
+    async def InvalidateCache(
+        self, request: search_pb2.InvalidateCacheRequest, context: Any
+    ) -> search_pb2.InvalidateCacheResponse:
+        self.invalidated.append(categories.parsed(request.category))
+        self.revision += 1
+        return search_pb2.InvalidateCacheResponse(revision=self.revision)
 
 
 @asynccontextmanager

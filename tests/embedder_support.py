@@ -22,6 +22,16 @@ TEMPLATE = "${name}. ${description}"
 MINILM_FOLDER = Path(compose.__code__.co_filename).parent / "models" / "all-MiniLM-L6-v2-int8"
 
 
+def another_model(folder: Path, *, pooling: str = "cls") -> Path:
+    """Make the folder a model of its own: the bundled weights, pooled in another way."""
+    folder.mkdir(parents=True)
+    for name in ("onnx", "tokenizer.json", "config.json"):
+        (folder / name).symlink_to(MINILM_FOLDER / name)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling/config.json").write_text(f'{{"pooling_mode": "{pooling}"}}')
+    return folder
+
+
 class ScriptedProvider(HashingProvider):
     """Hashing, which notes its calls, and before each of them does what `before` says."""
 

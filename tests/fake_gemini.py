@@ -39,9 +39,10 @@ class Healthy:
 
 @dataclass(frozen=True)
 class Quota:
-    """429, with a RetryInfo if a time is given."""
+    """429, with a RetryInfo if a time is given; only for a task type if one is given."""
 
     retry_after_seconds: float | None = None
+    task_type: int | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,10 @@ class FakeGemini:
 
 def _refusal(behaviour: Behaviour, request: SeenRequest) -> tuple[int, bytes] | None:
     match behaviour:
-        case Quota(retry_after_seconds=seconds):
+        case Quota(retry_after_seconds=seconds, task_type=task) if task in (
+            None,
+            *request.task_types,
+        ):
             retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo"}
             details = [] if seconds is None else [retry | {"retryDelay": f"{seconds}s"}]
             return _error(429, "RESOURCE_EXHAUSTED", "quota exceeded", *details)

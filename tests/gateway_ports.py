@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common import facets, filters
-from services.common.errors import DeadlineExceeded, Unavailable, VitrinaError
+from services.common.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    NotFound,
+    Unavailable,
+    VitrinaError,
+)
 from services.gateway.answers import Facet, FacetValue, Highlights, Plan, Product, Strategy
 from services.gateway.candidates import Arranged, Rule, VectorHits, WordHits
 from services.gateway.ports import (
@@ -18,6 +24,7 @@ from services.gateway.ports import (
     Hydrated,
     Marking,
     QueryVector,
+    Reached,
     Space,
     Watched,
 )
@@ -72,6 +79,7 @@ class FakeIndex:
     ranking: list[str] = field(default_factory=list)
     revision: int = 1
     ready: set[str] = field(default_factory=lambda: {"best", "local"})
+    pinned: str = ""
     trouble: Trouble = field(default_factory=Trouble)
     may_answer: asyncio.Event | None = None
     feedback_products: int = 0
@@ -127,12 +135,43 @@ class FakeIndex:
         await self.vectors_trouble.meet(timeout_seconds)
         return np.array([self.rows[product_id] for product_id in ids], dtype=np.float32)
 
+    async def wait_for_revision(
+        self, spaces: Sequence[str], min_revision: int, timeout_seconds: float
+    ) -> Reached:
+        await self.trouble.meet(timeout_seconds)
+        if self.revision < min_revision:
+            await asyncio.sleep(timeout_seconds)
+            raise DeadlineExceeded(
+                "late", reason="REVISION_NOT_REACHED", metadata={"revision": str(self.revision)}
+            )
+        return Reached(self.revision, spaces[0])
+
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
         await self.trouble.meet(timeout_seconds)
         return [
-            Collection(space, True, self.revision, self.revision, 9, 0, 0, "", 0, 0, 0)
+            Collection(
+                *(space, True, self.revision, self.revision, 9, 0, 0, "", 0, 0, 0),
+                is_pinned=space == self.pinned,
+            )
             for space in sorted(self.ready)
         ]
+
+    async def use_space(self, space: str, timeout_seconds: float) -> None:
+        await self.trouble.meet(timeout_seconds)
+        if space and space not in self.ready:
+            raise FailedPrecondition(f"space: {space} is not ready", reason="COLLECTION_NOT_READY")
+        self.pinned = space
+
+    async def drop_collection(
+        self, space: str, *, allow_missing: bool, timeout_seconds: float
+    ) -> int:
+        await self.trouble.meet(timeout_seconds)
+        if space == self.pinned:
+            raise FailedPrecondition(f"space: {space} is pinned", reason="SPACE_IN_USE")
+        if space not in self.ready and not allow_missing:
+            raise NotFound(f"space: there is no {space}", reason="SPACE_NOT_FOUND")
+        self.ready.discard(space)
+        return 5
 
 
 @dataclass
@@ -142,6 +181,7 @@ class FakeCatalog:
     products: dict[str, ProductMessage] = field(default_factory=dict)
     revision: int = 1
     trouble: Trouble = field(default_factory=Trouble)
+    words_trouble: Trouble = field(default_factory=Trouble)
     has_words: bool = True
     requires_words: bool = False
     corrections: dict[str, str] = field(default_factory=dict)
@@ -149,6 +189,7 @@ class FakeCatalog:
     rules: list[Rule] = field(default_factory=list)
     limits: list[int] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
+    conditions: Sequence[str] = ()
 
     def add(
         self,
@@ -177,6 +218,7 @@ class FakeCatalog:
         timeout_seconds: float,
     ) -> WordHits:
         await self.trouble.meet(timeout_seconds)
+        await self.words_trouble.meet(timeout_seconds)
         if not self.has_words:
             raise Unavailable("no words")
         self.limits.append(limit)
@@ -231,6 +273,8 @@ class FakeCatalog:
         timeout_seconds: float,
     ) -> Arranged:
         await self.trouble.meet(timeout_seconds)
+        self.conditions = conditions
+        assert len(ids) <= 3_000
         passing = filters.parse(filter_text)
         left = [
             self.products[product_id]
@@ -270,6 +314,11 @@ class FakeCatalog:
     async def record_queries(self, counts: Mapping[str, int], timeout_seconds: float) -> None:
         await self.trouble.meet(timeout_seconds)
         self.asked.update(counts)
+
+    async def invalidate(self, category: str, timeout_seconds: float) -> int:
+        await self.trouble.meet(timeout_seconds)
+        self.revision += 1
+        return self.revision
 
     async def get_state(self, timeout_seconds: float) -> CatalogState:
         await self.trouble.meet(timeout_seconds)

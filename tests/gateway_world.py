@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from services.gateway.admission import Admission
 from services.gateway.answers import Served
 from services.gateway.assembly import Assembly
+from services.gateway.breakers import Breakers
 from services.gateway.cache import AnswerCache, Lifetimes
 from services.gateway.codec import ProtobufCodec
 from services.gateway.following import ReadySpaces
@@ -19,7 +21,7 @@ LAMPS = ["lamp-1", "lamp-2", "lamp-3"]
 
 
 class World:
-    def __init__(self, feedback_products: int = 0) -> None:
+    def __init__(self, feedback_products: int = 0, max_searches_in_flight: int = 64) -> None:
         self.embedder = FakeEmbedder()
         self.index = FakeIndex(ranking=list(LAMPS))
         self.catalog = FakeCatalog()
@@ -33,17 +35,26 @@ class World:
         self.cache = AnswerCache(
             MemoryStore(1 << 20), None, self.changes, ProtobufCodec(), Lifetimes(300, 30, 300)
         )
+        self.breakers = Breakers(self.embedder, self.index, self.catalog)
         ways = Ways(
-            self.embedder, self.index, self.catalog, self.spaces, self.changes, self.cache, 0.5
-        )
-        retrieval = Retrieval(ways, self.changes, feedback_products=feedback_products)
-        self.searching = Searching(
-            retrieval,
-            Assembly(retrieval, self.catalog, self.index),
+            self.embedder,
+            self.index,
             self.catalog,
             self.spaces,
             self.changes,
             self.cache,
+            self.breakers,
+            0.5,
+        )
+        retrieval = Retrieval(ways, self.changes, feedback_products=feedback_products)
+        self.searching = Searching(
+            retrieval,
+            Assembly(retrieval, self.catalog, ways),
+            self.catalog,
+            self.spaces,
+            self.changes,
+            self.cache,
+            Admission(max_searches_in_flight),
         )
 
     def forget_everything(self) -> None:

@@ -13,6 +13,7 @@ from services.catalog.suggesting.suggestions import Suggestions
 from services.catalog.text import Rules
 from services.catalog.tuning import Tuning
 from services.catalog.tuning.servicer import TuningServicer
+from services.common.folder_lock import FolderLock
 from services.common.server import Service, run
 from services.common.settings import load
 from vitrina.catalog.v1 import (
@@ -73,7 +74,14 @@ def compose(settings: CatalogSettings) -> Service:
                 TuningServicer(Tuning(tuning_store, feed)),
             ),
         ],
-        adapters=[store, tuning_store],
+        adapters=[
+            FolderLock(
+                settings.database_path.parent,
+                setting="DATABASE_URL" if settings.database_url else "VITRINA_DATA_DIR",
+            ),
+            store,
+            tuning_store,
+        ],
         grace_seconds=settings.grace_seconds,
         on_drain=[feed.drain],
     )

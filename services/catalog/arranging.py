@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import compress, count, islice, pairwise
 
+from services.catalog.products import price_text
 from services.catalog.stores import Store
 from services.common import categories
 from services.common.errors import InvalidArgument
@@ -181,7 +182,7 @@ def _text(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
+        return price_text(value)
     if isinstance(value, float):
         # Minus zero is zero.
         return f"{value + 0.0:.15g}"

@@ -74,11 +74,9 @@ def _within(field: str, number: int, at_most: int) -> int:
     return number
 
 
-def _checked_query(field: str, query: str) -> None:
-    if not 1 <= len(query) <= MAX_QUERY_CHARACTERS:
-        raise InvalidArgument(
-            field, f"{len(query)} characters, must be 1 to {MAX_QUERY_CHARACTERS}"
-        )
+def _checked_query(field: str, query: str, at_most: int = MAX_QUERY_CHARACTERS) -> None:
+    if not 1 <= len(query) <= at_most:
+        raise InvalidArgument(field, f"{len(query)} characters, must be 1 to {at_most}")
 
 
 class Catalog:
@@ -100,9 +98,14 @@ class Catalog:
         # Those that the store's words were made by.
         self._text_rules = text_rules
 
-    async def get(self, id_text: str) -> tuple[StoredProduct, int]:
-        """Return a product and the newest revision; NotFound (PRODUCT_NOT_FOUND)."""
-        found = await self._store.get([product_id(id_text)])
+    async def get(self, id_text: str, min_revision: int) -> tuple[StoredProduct, int]:
+        """Return a product and the newest revision, once that is `min_revision` or later.
+
+        NotFound (PRODUCT_NOT_FOUND); see `ChangeFeed.reach` for a revision that does not come.
+        """
+        wanted = product_id(id_text)
+        await self._changes.reach(min_revision)
+        found = await self._store.get([wanted])
         if not found.products:
             raise _not_found(id_text)
         return found.products[0], found.revision
@@ -153,6 +156,10 @@ class Catalog:
         if not deletion.was_there and not allow_missing:
             raise _not_found(id_text)
         return deletion.revision
+
+    async def invalidate(self, category: str) -> int:
+        """Take a revision by which caches forget a category and those below it; all with none."""
+        return await self._store.invalidate(categories.parsed(category) or None)
 
     async def categories(self) -> Categories:
         """List every category that holds products, and its ancestors."""
@@ -210,7 +217,8 @@ class Catalog:
         """Mark in each product what a search for the query looks for; none for an empty one."""
         if not query:
             return []
-        _checked_query("highlight_query", query)
+        # A correction may be longer than what was typed.
+        _checked_query("highlight_query", query, 2 * MAX_QUERY_CHARACTERS)
         looked_for = await searching.understood(
             self._store, self._text_rules, self._tuned, query, literal=literal
         )

@@ -14,6 +14,8 @@ class ChangeKind(Enum):
     DELETE = 2
     # A rule or synonyms: there is no product.
     TUNING = 3
+    # Somebody wants cached answers computed anew: there is no product.
+    INVALIDATION = 4
 
 
 class Outcome(Enum):

@@ -4,7 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from services.catalog.stores import ChangePage, Store
-from services.common.errors import FailedPrecondition, InvalidArgument, Unavailable
+from services.common import deadlines
+from services.common.errors import (
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    Unavailable,
+)
+
+# How long a reader without a deadline waits for a revision.
+MAX_WAIT_SECONDS = 5.0
 
 
 class ChangeFeed:
@@ -44,6 +53,26 @@ class ChangeFeed:
             if self._head_revision > revision:
                 return
             await self._news.wait()
+
+    async def reach(self, min_revision: int) -> None:
+        """Return when a revision is committed, at most until the caller's deadline.
+
+        Errors: InvalidArgument (min_revision), DeadlineExceeded (REVISION_NOT_REACHED)
+        with the newest revision, Unavailable when the feed drains meanwhile.
+        """
+        if min_revision < 0:
+            raise InvalidArgument("min_revision", f"{min_revision}, must be zero or more")
+        if self._head_revision >= min_revision:
+            return
+        try:
+            async with asyncio.timeout(deadlines.waiting_seconds(MAX_WAIT_SECONDS)):
+                await self.wait_beyond(min_revision - 1)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"min_revision: {min_revision} is not there yet, only {self._head_revision}",
+                reason="REVISION_NOT_REACHED",
+                metadata={"revision": str(self._head_revision)},
+            ) from None
 
 
 async def watch(

@@ -38,7 +38,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def GetProduct(
         self, request: catalog_pb2.GetProductRequest, context: Context
     ) -> catalog_pb2.GetProductResponse:
-        stored, revision = await self._catalog.get(request.id)
+        stored, revision = await self._catalog.get(request.id, request.min_revision)
         return catalog_pb2.GetProductResponse(product=product_message(stored), revision=revision)
 
     async def ListProducts(
@@ -180,6 +180,12 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServiceServicer):
             ],
             revision=arranged.revision,
         )
+
+    async def Invalidate(
+        self, request: retrieval_pb2.InvalidateRequest, context: Context
+    ) -> retrieval_pb2.InvalidateResponse:
+        revision = await self._catalog.invalidate(request.category)
+        return retrieval_pb2.InvalidateResponse(revision=revision)
 
     async def GetCatalogStatus(
         self, request: retrieval_pb2.GetCatalogStatusRequest, context: Context

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from services.cli import (
+    caching,
     failures,
     importing,
     options,
     products,
     searching,
     similar,
+    spaces,
     status,
     suggesting,
     up,
@@ -83,10 +85,12 @@ app.command("similar", epilog=similar.EPILOG)(similar.similar)
 app.command("suggest", epilog=suggesting.EPILOG)(suggesting.suggest)
 app.add_typer(rules.app, name="rules")
 app.add_typer(synonyms.app, name="synonyms")
+app.add_typer(spaces.app, name="spaces")
 app.command("eval", epilog=judging.EPILOG)(judging.evaluate_answers)
 app.command("get", epilog=products.GET_EPILOG)(products.get)
 app.command("delete", epilog=products.DELETE_EPILOG)(products.delete)
 app.command("status", epilog=status.EPILOG)(status.status)
+app.add_typer(caching.app, name="cache")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

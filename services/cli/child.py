@@ -14,8 +14,9 @@ from services.cli.readiness import Probe
 
 _MAX_LINE_BYTES = 64 * 1024
 _TAIL_LINES = 15
-# The exit code of a process whose settings are wrong: another start is of no use.
-WRONG_SETTINGS = 2
+# The exit code of a process whose settings are wrong, or that cannot use what it finds in its
+# data folder: another start is of no use.
+CANNOT_START = 2
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,8 @@ class Child:
             self._log.line(self.process.name, line)
 
     def _give_up_if_useless(self, code: int, early_deaths: int) -> None:
-        if code == WRONG_SETTINGS:
-            problem = "its settings are wrong"
+        if code == CANNOT_START:
+            problem = "cannot start"
         elif early_deaths >= self._policy.most_early_deaths:
             problem = f"died {early_deaths} times before it was ready, {_cause(code)}"
         else:
@@ -184,7 +185,8 @@ def _readable(line: str) -> str:
     record = parsed(line)
     if record is None:
         return line
-    return "\n".join((str(record["event"]), *str(record.get("exception", "")).splitlines()))
+    said = ": ".join(str(record[name]) for name in ("event", "problem") if name in record)
+    return "\n".join((said, *str(record.get("exception", "")).splitlines()))
 
 
 def _cause(code: int) -> str:

@@ -37,6 +37,9 @@ def show_query(request: search_pb2.SearchRequest, response: search_pb2.SearchRes
     if request.without_rules:
         grid.add_row("rules", "left out (--no-rules)")
     grid.add_row("plan", _plan(response.info.plan))
+    if response.info.left_out:
+        left_out = (f"{each.stage} ({each.reason})" for each in response.info.left_out)
+        grid.add_row("left out", cell(", ".join(left_out)))
     grid.add_row("timings", _timings(response.info.timings))
     out = console()
     out.print(grid)

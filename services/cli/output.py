@@ -110,3 +110,8 @@ def count(number: int, thing: str) -> str:
 def moment(time: Timestamp) -> str:
     """Return "2030-01-31 10:00:00 UTC"."""
     return f"{time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
+
+
+def mebibytes(size_bytes: int) -> str:
+    """Return "1.5"."""
+    return f"{size_bytes / 1024 / 1024:.1f}"

@@ -15,13 +15,15 @@ GET_EPILOG = """Examples
 
   vitrina get AUD-0012
 
+  vitrina get AUD-0012 --min-revision 1204
+
   vitrina get AUD-0012 --json | jq -c .product > product.jsonl"""
 
 DELETE_EPILOG = """Examples
 
   vitrina delete AUD-0012
 
-  vitrina delete AUD-0012 --yes --json
+  vitrina delete AUD-0012 --yes --wait --json
 
 Without a terminal nobody can be asked, so --yes is needed there."""
 
@@ -31,6 +33,7 @@ ProductId = Annotated[str, typer.Argument(metavar="ID", help="The shop's own id.
 def get(
     context: typer.Context,
     product_id: ProductId,
+    min_revision: options.MinRevision = 0,
     as_json: options.AsJson = False,
     address: options.Address = None,
     timeout: options.Timeout = None,
@@ -40,7 +43,7 @@ def get(
 
     async def read() -> catalog_pb2.GetProductResponse:
         async with gateway_at(target) as gateway:
-            return await _product(gateway, product_id)
+            return await _product(gateway, product_id, min_revision)
 
     response = run(read())
     if as_json:
@@ -53,6 +56,7 @@ def delete(
     context: typer.Context,
     product_id: ProductId,
     is_confirmed: options.Confirmed = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until no search finds it.")] = False,
     as_json: options.AsJson = False,
     address: options.Address = None,
     timeout: options.Timeout = None,
@@ -66,7 +70,7 @@ def delete(
 
     async def remove() -> catalog_pb2.DeleteProductResponse:
         async with gateway_at(target) as gateway:
-            request = catalog_pb2.DeleteProductRequest(id=product_id)
+            request = catalog_pb2.DeleteProductRequest(id=product_id, wait_searchable=wait)
             return await gateway.call(gateway.catalog.DeleteProduct, request)
 
     confirm(is_confirmed, lambda: f"Remove {inert(run(name()))!r}?")
@@ -77,6 +81,8 @@ def delete(
         console().print(f"removed {inert(product_id)} (revision {response.revision})")
 
 
-async def _product(gateway: Gateway, product_id: str) -> catalog_pb2.GetProductResponse:
-    request = catalog_pb2.GetProductRequest(id=product_id)
+async def _product(
+    gateway: Gateway, product_id: str, min_revision: int = 0
+) -> catalog_pb2.GetProductResponse:
+    request = catalog_pb2.GetProductRequest(id=product_id, min_revision=min_revision)
     return await gateway.call(gateway.catalog.GetProduct, request)

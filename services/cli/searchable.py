@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import grpc.aio
+from google.protobuf.duration_pb2 import Duration
 
 from services.cli.connection import Gateway, failure_of, is_transient
 from services.cli.failures import Failure
@@ -11,7 +12,12 @@ from services.cli.output import inert
 from services.cli.progress import Stage
 from vitrina.search.v1 import search_pb2
 
-_POLL_SECONDS = 0.2
+# Of one call, which returns as soon as searches are there; then the bar moves on.
+WAIT_SECONDS = 2.0
+# Beyond the wait itself, until the gateway is taken for gone.
+_MARGIN_SECONDS = 3.0
+# After a call that failed at once.
+_PAUSE_SECONDS = 0.2
 # Models load and quotas pause; longer without any step forward is no progress.
 PATIENCE_SECONDS = 120.0
 
@@ -19,14 +25,16 @@ PATIENCE_SECONDS = 120.0
 async def wait_until_searchable(gateway: Gateway, revision: int, stage: Stage) -> float:
     """Return the seconds that it took; raise Failure after PATIENCE_SECONDS without a step.
 
-    What counts is the collection that answers searches: of the ready ones,
-    that of the most preferred space.
+    What counts is the space that answers searches.
     """
     started = stepped = time.monotonic()
     first = furthest = -1
     problem = "no collection is ready"
     while True:
         try:
+            if await _is_searchable(gateway, revision):
+                stage.update(1, 1)
+                return time.monotonic() - started
             status = await gateway.search.GetStatus(
                 search_pb2.GetStatusRequest(), timeout=gateway.target.timeout_seconds
             )
@@ -34,12 +42,10 @@ async def wait_until_searchable(gateway: Gateway, revision: int, stage: Stage) -
             if not is_transient(error):
                 raise failure_of(error, gateway.target.address) from None
             problem = failure_of(error, gateway.target.address).message
+            await asyncio.sleep(_PAUSE_SECONDS)
         else:
             answering = answering_collection(status)
             applied = answering.applied_revision if answering else 0
-            if answering and applied >= revision:
-                stage.update(1, 1)
-                return time.monotonic() - started
             first = applied if first < 0 else first
             problem = _problem_of(answering, revision)
             stage.update(max(0, applied - first), max(1, revision - first), note=_note_of(status))
@@ -51,7 +57,20 @@ async def wait_until_searchable(gateway: Gateway, revision: int, stage: Stage) -
             raise Failure(
                 f"stored, and not searchable yet: {problem}", hint="`vitrina status` tells more"
             )
-        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _is_searchable(gateway: Gateway, revision: int) -> bool:
+    """Wait for a revision for a while; tell whether searches reflect it."""
+    timeout = Duration()
+    timeout.FromNanoseconds(round(WAIT_SECONDS * 1e9))
+    request = search_pb2.WaitForRevisionRequest(min_revision=revision, timeout=timeout)
+    try:
+        await gateway.search.WaitForRevision(request, timeout=WAIT_SECONDS + _MARGIN_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise
+        return False
+    return True
 
 
 def answering_collection(

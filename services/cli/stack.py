@@ -107,7 +107,10 @@ def locked(data_dir: Path) -> Iterator[int]:
         data_dir.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(data_dir / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise Failure(f"{data_dir}: {(error.strerror or str(error)).lower()}") from None
+        raise Failure(
+            f"{data_dir}: {(error.strerror or str(error)).lower()}",
+            hint="choose another folder with --data-dir or VITRINA_DATA_DIR",
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,7 +6,7 @@ from rich.text import Text
 from services.cli import options
 from services.cli.connection import gateway_at, run
 from services.cli.failures import FAILED
-from services.cli.output import cell, console, count, plain_table, print_json
+from services.cli.output import cell, console, count, mebibytes, plain_table, print_json
 from vitrina.search.v1 import search_pb2
 
 EPILOG = """Examples
@@ -106,7 +106,7 @@ def _spaces(response: search_pb2.GetStatusResponse) -> object:
             cell(collection.applied_revision),
             cell(f"{collection.lag:,}", "yellow" if collection.lag else "green"),
             cell(f"{collection.vectors:,}"),
-            cell(f"{_mebibytes(collection.memory_bytes)} MiB"),
+            cell(f"{mebibytes(collection.memory_bytes)} MiB"),
             _collection_state(collection),
         )
     return table
@@ -125,14 +125,15 @@ def _show_cache(cache: search_pb2.CacheStatus) -> None:
     hits = cache.memory_hits + cache.redis_hits + cache.shared_hits
     asked = hits + cache.misses
     share = f"{100 * hits / asked:.0f} % of {asked:,} found" if asked else "not asked yet"
-    memory = f"{_mebibytes(cache.memory_bytes)} of {_mebibytes(cache.memory_limit_bytes)} MiB"
+    memory = f"{mebibytes(cache.memory_bytes)} of {mebibytes(cache.memory_limit_bytes)} MiB"
     out.print(f"{count(cache.memory_entries, 'answer')} in memory ({memory}), {share}")
+    out.print(redis_state(cache))
+
+
+def redis_state(cache: search_pb2.CacheStatus) -> Text:
+    """Return how Redis is, and whether the catalog is followed."""
     state, style = _REDIS.get(cache.redis, ("unknown", "red"))
     line = Text("Redis ").append(state, style)
     if not cache.is_following:
         line.append(", and the catalog is not followed: cached answers are labelled", "yellow")
-    out.print(line)
-
-
-def _mebibytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1024 / 1024:.1f}"
+    return line

@@ -67,3 +67,15 @@ class DeadlineExceeded(VitrinaError):
     """The budget ran out."""
 
     default_reason = "DEADLINE_EXCEEDED"
+
+
+class StartRefused(Exception):
+    """A process cannot start as things are, and another start alone does not help.
+
+    For the operator, never for a caller: its text names the setting or the file,
+    what is wrong, and what to do. `reason` is UPPER_SNAKE_CASE, for programs.
+    """
+
+    def __init__(self, problem: str, *, reason: str) -> None:
+        super().__init__(problem)
+        self.reason = reason

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -11,22 +13,30 @@ from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from services.common import deadlines, telemetry
-from services.common.errors import InvalidArgument, Unavailable, VitrinaError
+from services.common.errors import InvalidArgument, Overloaded, Unavailable, VitrinaError
 from services.common.rpc_status import status_of
 
 log = telemetry.get_logger()
 
 _ALWAYS_SERVED = ("/grpc.health.", "/grpc.reflection.")
+# Unary, but as long as a stream.
+_WAITS = "/WaitForRevision"
 
 Deserialize: TypeAlias = Callable[[bytes], Any]
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class ServiceInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps unary calls and server streams. Until `is_serving`, calls end with UNAVAILABLE."""
+    """Wraps unary calls and server streams. Until `is_serving`, calls end with UNAVAILABLE.
 
-    def __init__(self) -> None:
+    Beyond so many calls in flight they end with RESOURCE_EXHAUSTED, before they
+    cost anything. Streams and waits have a bound of the same size to themselves.
+    """
+
+    def __init__(self, max_calls_in_flight: int) -> None:
         self.is_serving = False
+        self._max_calls_in_flight = max_calls_in_flight
+        self._in_flight: Counter[str] = Counter()
 
     async def intercept_service(
         self,
@@ -61,11 +71,24 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
             raise Unavailable("not serving yet, or not any more", reason="NOT_SERVING")
         return time.perf_counter()
 
+    @contextmanager
+    def _counted(self, kind: str) -> Iterator[None]:
+        if self._in_flight[kind] >= self._max_calls_in_flight:
+            raise Overloaded(f"{self._in_flight[kind]} {kind} are in flight already")
+        self._in_flight[kind] += 1
+        try:
+            yield
+        finally:
+            self._in_flight[kind] -= 1
+
     def _unary(self, method: str, behavior: Any, deserialize: Deserialize | None) -> Any:
+        kind = "long calls" if method.endswith(_WAITS) else "calls"
+
         async def call(data: bytes, context: Context) -> Any:
             try:
                 started = self._begin(context)
-                response = await behavior(_request(data, deserialize), context)
+                with self._counted(kind):
+                    response = await behavior(_request(data, deserialize), context)
             except (grpc.aio.AbortError, asyncio.CancelledError):
                 raise
             except Exception as error:
@@ -79,8 +102,12 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
         async def call(data: bytes, context: Context) -> AsyncIterator[Any]:
             try:
                 started = self._begin(context)
-                async for response in behavior(_request(data, deserialize), context):
-                    yield response
+                request = _request(data, deserialize)
+                # Closed at once when the caller is gone, and not when it is collected.
+                with self._counted("long calls"):
+                    async with aclosing(behavior(request, context)) as responses:
+                        async for response in responses:
+                            yield response
             except (grpc.aio.AbortError, asyncio.CancelledError):
                 raise
             except Exception as error:

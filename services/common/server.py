@@ -14,9 +14,14 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from services.common.channel import MAX_MESSAGE_BYTES
+from services.common.errors import StartRefused
 from services.common.interceptors import ServiceInterceptor
 from services.common.reflection import add_reflection
-from services.common.settings import ServiceSettings
+from services.common.settings import (
+    CANNOT_START,
+    DEFAULT_MAX_CALLS_IN_FLIGHT,
+    ServiceSettings,
+)
 from services.common.telemetry import configure_logging, get_logger
 
 log = get_logger()
@@ -53,9 +58,11 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(service: Service) -> AsyncIterator[int]:
+async def serving(
+    service: Service, *, max_calls_in_flight: int = DEFAULT_MAX_CALLS_IN_FLIGHT
+) -> AsyncIterator[int]:
     """Run a service inside the block; give its port. The end of the block drains it."""
-    interceptor = ServiceInterceptor()
+    interceptor = ServiceInterceptor(max_calls_in_flight)
     server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
@@ -131,12 +138,15 @@ def run(service: Callable[[], Service], settings: ServiceSettings, name: str) ->
 
     async def main() -> None:
         stop = asyncio.ensure_future(stop_requested(settings))
-        async with serving(service()):
+        async with serving(service(), max_calls_in_flight=settings.max_calls_in_flight):
             await stop
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())
+    except StartRefused as refusal:
+        log.critical("not started", reason=refusal.reason, problem=str(refusal))
+        sys.exit(CANNOT_START)
     except Exception:
         log.critical("stopped by an error", exc_info=True)
         sys.exit(1)

@@ -7,6 +7,12 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+DEFAULT_MAX_CALLS_IN_FLIGHT = 256
+
+# The exit code of a process that another start does not help: a setting, or what it finds
+# in its data folder, has to be put right first.
+CANNOT_START = 2
+
 
 def _host_and_port(address: str) -> str:
     host, _, port = address.rpartition(":")
@@ -31,6 +37,10 @@ class ServiceSettings(BaseSettings):
     )
     data_dir: Path = Field(Path("vitrina-data"), alias="VITRINA_DATA_DIR")
     grace_seconds: float = Field(10.0, alias="VITRINA_GRACE_SECONDS", ge=0, le=600)
+    # Beyond it calls are refused at once; long streams and waits are counted apart.
+    max_calls_in_flight: int = Field(
+        DEFAULT_MAX_CALLS_IN_FLIGHT, alias="VITRINA_MAX_CALLS_IN_FLIGHT", ge=1, le=100_000
+    )
     # Set by `vitrina up`: Ctrl-C reaches the whole process group, and `up` alone
     # decides in which order to drain; an end of stdin means that `up` is gone.
     is_supervised: bool = Field(False, alias="VITRINA_SUPERVISED")
@@ -44,4 +54,4 @@ def load(kind: type[S]) -> S:
         for problem in error.errors(include_input=False, include_url=False):
             variable = ".".join(str(part) for part in problem["loc"])
             print(f"{variable}: {problem['msg']}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(CANNOT_START)

@@ -1,10 +1,12 @@
 """Wires and runs the embedder: `python -m services.embedder`."""
 
+from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from services.common.server import Service, run
 from services.common.settings import load
-from services.embedder.embedding import Embedder
+from services.embedder.embedding import Embedder, ProviderFactory
 from services.embedder.providers.base import Provider
 from services.embedder.servicer import EmbedderServicer
 from services.embedder.settings import EmbedderSettings
@@ -36,14 +38,16 @@ def _gemini(settings: EmbedderSettings) -> Provider:
     )
 
 
-def _minilm(settings: EmbedderSettings) -> Provider:
+def _local(
+    settings: EmbedderSettings, folder: Path, query_prefix: str, document_prefix: str
+) -> Provider:
     from services.embedder.providers.minilm import MiniLMProvider
 
     return MiniLMProvider(
-        settings.model_dir,
+        folder,
         document_template=settings.document_template,
-        query_prefix=settings.model_query_prefix,
-        document_prefix=settings.model_document_prefix,
+        query_prefix=query_prefix,
+        document_prefix=document_prefix,
         query_workers=settings.query_workers,
         document_workers=settings.document_workers,
     )
@@ -55,17 +59,24 @@ def _hashing(settings: EmbedderSettings) -> Provider:
     return HashingProvider(document_template=settings.document_template)
 
 
-_FACTORIES = {"gemini": _gemini, "minilm": _minilm, "hashing": _hashing}
+def _factories(settings: EmbedderSettings) -> Mapping[str, ProviderFactory]:
+    """Return what makes each provider, the most preferred first."""
+    factories: dict[str, ProviderFactory] = {}
+    for name in settings.providers:
+        if name == "gemini" and settings.google_api_key is not None:
+            factories[name] = partial(_gemini, settings)
+        elif name == "minilm":
+            for model in settings.models:
+                factories[f"{name} {model[0]}"] = partial(_local, settings, *model)
+        elif name == "hashing":
+            factories[name] = partial(_hashing, settings)
+    return factories
 
 
 def compose(settings: EmbedderSettings) -> Service:
     """Return the process, wired but not yet open."""
     embedder = Embedder(
-        {
-            name: partial(_FACTORIES[name], settings)
-            for name in settings.providers
-            if name != "gemini" or settings.google_api_key is not None
-        },
+        _factories(settings),
         max_waiting_texts=settings.max_waiting_texts,
         default_timeout_seconds=settings.default_timeout_seconds,
     )

@@ -172,9 +172,20 @@ class Lane:
                 if self._is_closing:
                     return []
                 self._changed.wait()
-            for _ in range(min(len(self._waiting), self._limits.batch_texts)):
-                call, row = self._waiting.popleft()
+            room = self._limits.batch_texts
+            while room and self._waiting:
+                call, row = self._waiting[0]
+                # A call that one batch can hold is in one batch: had half of it been
+                # embedded when the other half fails, it would be paid for twice.
+                if (
+                    shares
+                    and call not in shares
+                    and room < len(call.texts) <= self._limits.batch_texts
+                ):
+                    break
+                self._waiting.popleft()
                 shares.setdefault(call, _Share(call)).rows.append(row)
+                room -= 1
         return list(shares.values())
 
     def _embed(self, batch: list[_Share]) -> None:

@@ -81,27 +81,35 @@ class Embedder:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        problems: list[str] = []
         async with AsyncExitStack() as stack:
             for name, make in self._factories.items():
                 try:
-                    # In a thread, because it imports what the provider needs.
-                    provider = await asyncio.to_thread(make)
-                    queue = await stack.enter_async_context(
-                        Queue(provider, max_waiting_texts=self._max_waiting_texts)
-                    )
+                    await self._open(make, stack)
                 except Exception as error:
                     is_ours = isinstance(error, ProviderUnusable)
                     problem = str(error) if is_ours else type(error).__name__
                     log.error("provider left out", provider=name, problem=problem)
-                    continue
-                space = provider.space
-                self._queues[space.id] = queue
-                log.info("space opened", space=space.id, max_tokens=space.max_tokens)
+                    problems.append(f"{name} ({problem})")
             if not self._queues:
-                tried = ", ".join(self._factories) or "none is configured"
+                tried = ", ".join(problems) or "none is configured"
                 raise ProviderUnusable(f"no provider could be opened: {tried}")
             self._stack = stack.pop_all()
         return self
+
+    async def _open(self, make: ProviderFactory, stack: AsyncExitStack) -> None:
+        # In a thread, because it imports what the provider needs.
+        provider = await asyncio.to_thread(make)
+        async with AsyncExitStack() as own:
+            queue = await own.enter_async_context(
+                Queue(provider, max_waiting_texts=self._max_waiting_texts)
+            )
+            space = provider.space
+            if space.id in self._queues:
+                raise ProviderUnusable(f"space {space.id} is there already")
+            await stack.enter_async_context(own.pop_all())
+        self._queues[space.id] = queue
+        log.info("space opened", space=space.id, max_tokens=space.max_tokens)
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()

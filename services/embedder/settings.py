@@ -2,10 +2,18 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import NoDecode
 
 from services.common.settings import Address, ServiceSettings
@@ -14,6 +22,7 @@ from services.embedder.spaces import checked_template
 ProviderName = Literal["gemini", "minilm", "hashing"]
 
 _BUNDLED_MODEL = Path(__file__).parent / "models" / "all-MiniLM-L6-v2-int8"
+_MAX_PREFIX_CHARACTERS = 200
 
 
 def _cores() -> int:
@@ -31,10 +40,28 @@ def _distinct(names: tuple[ProviderName, ...]) -> tuple[ProviderName, ...]:
     return names
 
 
-def _model_folder(folder: Path) -> Path:
-    if not any((folder / place).is_file() for place in ("onnx/model.onnx", "model.onnx")):
+def _folders(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    return [folder for folder in text.split(os.pathsep) if folder.strip()]
+
+
+def _model_folders(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Check that one at least holds a model: the others may be on a disk that is not there now."""
+    if len(set(folders)) < len(folders):
+        raise ValueError("names a folder twice")
+    models = (folder / place for folder in folders for place in ("onnx/model.onnx", "model.onnx"))
+    if not any(model.is_file() for model in models):
         raise ValueError("must be a folder with onnx/model.onnx or model.onnx")
-    return folder
+    return folders
+
+
+def _prefixes(text: object) -> object:
+    return text.split("|") if isinstance(text, str) else text
+
+
+# One for each model folder, in the same order; those that are not there are empty.
+Prefixes = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_prefixes)]
 
 
 class EmbedderSettings(ServiceSettings):
@@ -56,11 +83,12 @@ class EmbedderSettings(ServiceSettings):
         60.0, alias="VITRINA_EMBEDDER_DEFAULT_TIMEOUT_SECONDS", gt=0, le=3_600
     )
 
-    model_dir: Annotated[Path, AfterValidator(_model_folder)] = Field(
-        _BUNDLED_MODEL, alias="VITRINA_MODEL_DIR"
-    )
-    model_query_prefix: str = Field("", alias="VITRINA_MODEL_QUERY_PREFIX", max_length=200)
-    model_document_prefix: str = Field("", alias="VITRINA_MODEL_DOCUMENT_PREFIX", max_length=200)
+    # In order of preference, as PATH is written: the others are standbys of the first.
+    model_dirs: Annotated[
+        tuple[Path, ...], NoDecode, BeforeValidator(_folders), AfterValidator(_model_folders)
+    ] = Field((_BUNDLED_MODEL,), alias="VITRINA_MODEL_DIR", max_length=8)
+    model_query_prefixes: Prefixes = Field((), alias="VITRINA_MODEL_QUERY_PREFIX")
+    model_document_prefixes: Prefixes = Field((), alias="VITRINA_MODEL_DOCUMENT_PREFIX")
     query_workers: int = Field(2, alias="VITRINA_EMBEDDER_QUERY_WORKERS", ge=1, le=256)
     document_workers: int = Field(
         default_factory=_cores, alias="VITRINA_EMBEDDER_DOCUMENT_WORKERS", ge=1, le=256
@@ -84,3 +112,21 @@ class EmbedderSettings(ServiceSettings):
     gemini_circuit_pause_seconds: float = Field(
         15.0, alias="VITRINA_GEMINI_CIRCUIT_PAUSE_SECONDS", gt=0, le=3_600
     )
+
+    @field_validator("model_query_prefixes", "model_document_prefixes")
+    @classmethod
+    def _checked_prefixes(cls, prefixes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        folders = len(info.data.get("model_dirs", prefixes))
+        if len(prefixes) > folders:
+            raise ValueError(f"{len(prefixes)} prefixes for {folders} model folders")
+        if any(len(prefix) > _MAX_PREFIX_CHARACTERS for prefix in prefixes):
+            raise ValueError(f"a prefix has more than {_MAX_PREFIX_CHARACTERS} characters")
+        return prefixes
+
+    @property
+    def models(self) -> Sequence[tuple[Path, str, str]]:
+        """Return each model folder with its prefix for queries and that for documents."""
+        count = len(self.model_dirs)
+        query_prefixes = (*self.model_query_prefixes, *[""] * count)[:count]
+        document_prefixes = (*self.model_document_prefixes, *[""] * count)[:count]
+        return list(zip(self.model_dirs, query_prefixes, document_prefixes, strict=True))

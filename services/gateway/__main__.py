@@ -9,10 +9,14 @@ from google.protobuf.descriptor import ServiceDescriptor
 from services.common.channel import open_channel
 from services.common.server import Service, run
 from services.common.settings import load
+from services.gateway.admission import Admission
 from services.gateway.assembly import Assembly
+from services.gateway.breakers import Breakers
 from services.gateway.cache import AnswerCache, Lifetimes
 from services.gateway.codec import ProtobufCodec
 from services.gateway.following import CatalogFollower, ReadySpaces
+from services.gateway.freshness import Freshness
+from services.gateway.invalidation import Invalidation
 from services.gateway.popularity import Popularity
 from services.gateway.proxy import add_proxy
 from services.gateway.retrieval import Retrieval
@@ -44,8 +48,8 @@ PASSED_ON: dict[ServiceDescriptor, tuple[str, ...]] = {
         "DeleteSynonyms",
     ),
 }
-# The feed takes milliseconds; while it is broken, cached answers are labelled as unverified.
-KNOWN_WRITE_SECONDS = 0.25
+# Of a read without a deadline: how long the catalog waits for its min_revision then.
+READ_TIMEOUTS_SECONDS = {"GetProduct": 5.0}
 
 
 def compose(settings: GatewaySettings) -> Service:
@@ -78,29 +82,49 @@ def compose(settings: GatewaySettings) -> Service:
             vector=settings.vector_ttl_seconds,
         ),
     )
-    spaces = ReadySpaces(embedder, index)
-    ways = Ways(embedder, index, catalog, spaces, changes, cache, settings.embed_budget_seconds)
+    spaces = ReadySpaces(embedder, index, takes_over=settings.space_takeover == "auto")
+    breakers = Breakers(embedder, index, catalog)
+    ways = Ways(
+        embedder, index, catalog, spaces, changes, cache, breakers, settings.embed_budget_seconds
+    )
     retrieval = Retrieval(ways, changes, feedback_products=settings.feedback_products)
-    assembly = Assembly(retrieval, catalog, index)
-    searching = Searching(retrieval, assembly, catalog, spaces, changes, cache)
+    assembly = Assembly(retrieval, catalog, ways)
+    admission = Admission(settings.max_searches_in_flight)
+    searching = Searching(
+        retrieval,
+        assembly,
+        catalog,
+        spaces,
+        changes,
+        cache,
+        admission,
+        refresh_budget_seconds=settings.query_budget_seconds,
+    )
+    freshness = Freshness(index, spaces, changes)
     popularity = Popularity(catalog)
     servicer = SearchServicer(
         searching,
         StatusReader(embedder, index, catalog, cache, changes),
         popularity,
+        freshness,
+        Invalidation(catalog, changes),
+        spaces,
         budget_seconds=settings.query_budget_seconds,
         semantic_weight=settings.semantic_weight,
     )
 
-    async def known_here(response: Any) -> None:
-        """Let a write end only when no cached answer of this gateway is older than it."""
-        await changes.reached(response.revision, KNOWN_WRITE_SECONDS)
+    async def written(request: Any, response: Any) -> None:
+        """Let a write end when this gateway knows it and, if so asked, when searches do."""
+        await freshness.known_here(response.revision)
+        if getattr(request, "wait_searchable", False):
+            await freshness.stored(response.revision)
 
     search_service = search_pb2.DESCRIPTOR.services_by_name["SearchService"]
     adapters: list[AbstractAsyncContextManager[Any]] = [
         *channels.values(),
         CatalogFollower(catalog, changes),
         spaces,
+        breakers,
         popularity,
     ]
     if redis:
@@ -117,13 +141,15 @@ def compose(settings: GatewaySettings) -> Service:
                     service,
                     "catalog",
                     channels["catalog"],
-                    dict.fromkeys(writes, known_here),
+                    dict.fromkeys(writes, written),
+                    READ_TIMEOUTS_SECONDS,
                 )
                 for service, writes in PASSED_ON.items()
             ),
         ],
         adapters=adapters,
         grace_seconds=settings.grace_seconds,
+        on_drain=[freshness.drain],
     )
 
 

@@ -19,6 +19,13 @@ class Degradation(enum.IntEnum):
     NOT_DIVERSE = 7
 
 
+class LeftOut(NamedTuple):
+    """A stage that was tried and failed or was late, and the reason of its error."""
+
+    stage: str
+    reason: str
+
+
 class Provenance(enum.IntEnum):
     """Where an answer came from; the numbers are those of the contract."""
 
@@ -159,6 +166,7 @@ class Answer:
     facets: tuple[Facet, ...] = ()
     rule_ids: tuple[str, ...] = ()
     synonym_ids: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def categories(self) -> frozenset[str]:
@@ -188,6 +196,7 @@ class Served:
     timings: Timings = field(default_factory=Timings)
     # In addition to those of the answer.
     degraded: frozenset[Degradation] = frozenset()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def budget_class(budget_seconds: float) -> int:

@@ -1,8 +1,9 @@
 """Candidates into a result: counted by their values, ordered as the caller and the shop want."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from services.common import filters
 from services.common.errors import VitrinaError
@@ -13,14 +14,18 @@ from services.gateway.budget import ARRANGE_SHARE, Budget, timed
 from services.gateway.candidates import Arranged, Candidates, Rule
 from services.gateway.diversity import diversified
 from services.gateway.placement import boosted, placed
-from services.gateway.ports import Catalog, Index
+from services.gateway.ports import Catalog
 from services.gateway.queries import Filter, Query
 from services.gateway.retrieval import Found, Retrieval
+from services.gateway.ways import Ways
 
 log = get_logger()
 
 # Further down nobody looks for variety, and each costs a vector.
 DIVERSIFIED = 100
+# Of all rules for one query: more is more than the catalog tells of at once.
+MAX_BOOST_FILTERS = 100
+MAX_PINS = 1_000
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,20 @@ class Assembled:
     degraded: frozenset[Degradation]
 
 
+class _Beside(NamedTuple):
+    """What was counted as if a part of the filter were not there."""
+
+    facets: Sequence[Facet]
+    degraded: Set[Degradation]
+
+
 class Assembly:
     """Asks the catalog about candidates only where something depends on it."""
 
-    def __init__(self, retrieval: Retrieval, catalog: Catalog, index: Index) -> None:
+    def __init__(self, retrieval: Retrieval, catalog: Catalog, ways: Ways) -> None:
         self._retrieval = retrieval
         self._catalog = catalog
-        self._index = index
+        self._ways = ways
 
     async def assembled(
         self, found: Found, query: Query, budget: Budget, timings: Timings
@@ -57,11 +69,10 @@ class Assembly:
         own = [spec for spec in query.facets if spec not in beside]
         (hits, facets), others = await asyncio.gather(
             self._arranged(hits, candidates, query, own, rules, budget, timings),
-            asyncio.gather(
-                *(self._counted_beside(*each, query, budget, timings) for each in beside.items())
-            ),
+            self._counted_beside(beside, query, budget, timings),
         )
-        counted = dict(zip((*own, *beside), (*facets, *others), strict=True))
+        counted = dict(zip((*own, *beside), (*facets, *others.facets), strict=True))
+        degraded |= others.degraded
         if query.diversity and candidates.space:
             try:
                 hits = await self._diversified(hits, candidates.space, query, budget, timings)
@@ -89,44 +100,57 @@ class Assembly:
     ) -> tuple[Sequence[Hit], Sequence[Facet]]:
         """Return the hits in the order asked for, boosted, with pinned ones among them."""
         explanations = dict(hits)
-        pinned = {id_ for rule in rules for id_ in rule.pins if id_ not in explanations}
+        pinned = dict.fromkeys(
+            id_ for rule in rules for id_ in sorted(rule.pins) if id_ not in explanations
+        )
         boosts = [(rule.id, boost) for rule in rules for boost in rule.boosts]
+        conditions = list(dict.fromkeys(boost.filter_text for _, boost in boosts))
         if not (specs or pinned or boosts or query.order_by):
             return hits, []
+        conditions = conditions[:MAX_BOOST_FILTERS]
         with timed(timings, "arrange"):
             arranged = await self._catalog.arrange(
-                [*explanations, *sorted(pinned)],
+                [*explanations, *list(pinned)[:MAX_PINS]],
                 filter_text=query.filter.text,
                 order_by=query.order_by,
                 facet_texts=[spec.text for spec in specs],
-                conditions=[boost.filter_text for _, boost in boosts],
+                conditions=conditions,
                 timeout_seconds=budget.share(ARRANGE_SHARE),
             )
         hits = [
             (product_id, explanations.get(product_id, Explanation(0.0)))
             for product_id in arranged.ids
         ]
+        accepted = dict(zip(conditions, arranged.accepted, strict=True))
         factors = [
-            (rule_id, boost.factor, accepted)
-            for (rule_id, boost), accepted in zip(boosts, arranged.accepted, strict=True)
+            (rule_id, boost.factor, accepted[boost.filter_text])
+            for rule_id, boost in boosts
+            if boost.filter_text in accepted
         ]
         facets = _counted(arranged, candidates)
         return boosted(hits, factors) if factors else hits, facets
 
     async def _counted_beside(
-        self, spec: FacetSpec, beside: Filter, query: Query, budget: Budget, timings: Timings
-    ) -> Facet:
-        """Count by a field as if the filter said nothing about it."""
-        wider = replace(query, filter=beside)
-        found = await self._retrieval.find(wider, budget, timings)
-        with timed(timings, "arrange"):
-            arranged = await self._catalog.arrange(
-                [product_id for product_id, _ in found.candidates.hits],
-                filter_text=beside.text,
-                facet_texts=[spec.text],
-                timeout_seconds=budget.share(ARRANGE_SHARE),
-            )
-        return _counted(arranged, found.candidates)[0]
+        self, beside: Mapping[FacetSpec, Filter], query: Query, budget: Budget, timings: Timings
+    ) -> "_Beside":
+        """Count by fields as if the filter said nothing about them.
+
+        One after the other: each is a search, and one caller gets no more than one at a time.
+        """
+        facets: list[Facet] = []
+        degraded: set[Degradation] = set()
+        for spec, left in beside.items():
+            found = await self._retrieval.find(replace(query, filter=left), budget, timings)
+            with timed(timings, "arrange"):
+                arranged = await self._catalog.arrange(
+                    [product_id for product_id, _ in found.candidates.hits],
+                    filter_text=left.text,
+                    facet_texts=[spec.text],
+                    timeout_seconds=budget.share(ARRANGE_SHARE),
+                )
+            facets += _counted(arranged, found.candidates)
+            degraded |= found.degraded
+        return _Beside(facets, degraded)
 
     async def _diversified(
         self, hits: Sequence[Hit], space: str, query: Query, budget: Budget, timings: Timings
@@ -137,10 +161,8 @@ class Assembly:
         moved, rest = others[:DIVERSIFIED], others[DIVERSIFIED:]
         if not moved:
             return list(hits)
-        with timed(timings, "index"):
-            vectors = await self._index.vectors(
-                space, [product_id for product_id, _ in moved], budget.for_index(0)
-            )
+        ids = [product_id for product_id, _ in moved]
+        vectors = await self._ways.vectors(space, ids, budget, timings)
         scores = [explanation.score for _, explanation in moved]
         order = diversified(scores, vectors, query.diversity)
         return [*named, *(moved[place] for place in order), *rest]

@@ -1,10 +1,11 @@
-"""The time of a query: what is left of it, and where it went."""
+"""The time of a query: what is left of it, where it went, and what it did not suffice for."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from services.gateway.answers import Timings
+from services.common.errors import VitrinaError
+from services.gateway.answers import LeftOut, Timings
 
 # Shares of what is left of the budget, so that the stage after it still has its time.
 EMBED_SHARE = 0.5
@@ -18,10 +19,25 @@ TEXT_SECONDS_BESIDE_VECTORS = 1.0
 
 
 class Budget:
-    """The time of one query."""
+    """The time of one query, and the stages that failed or were late in it."""
 
     def __init__(self, seconds: float) -> None:
         self._ends_at = time.monotonic() + seconds
+        self._reasons: dict[str, str] = {}
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Every stage that failed so far, with the reason of its first failure."""
+        return tuple(LeftOut(*each) for each in self._reasons.items())
+
+    @contextmanager
+    def noting(self, stage: str) -> Iterator[None]:
+        """Note an error of the block as the stage's, and let it pass."""
+        try:
+            yield
+        except VitrinaError as error:
+            self._reasons.setdefault(stage, error.reason)
+            raise
 
     def share(self, fraction: float) -> float:
         """Return this fraction of the seconds that are left; never below a millisecond."""

@@ -10,17 +10,17 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.common.filters import Column
 from services.gateway.answers import Answer, Provenance
 from services.gateway.entries import Entry
 from services.gateway.pages import SET_SECONDS, PageToken, ResultSet
-from services.gateway.queries import Query
+from services.gateway.queries import Mode, Query
 from services.gateway.stores.memory import MemoryStore
 from services.gateway.validity import EVERYTHING, ChangeLog
 
-KEY_VERSION = 3
+KEY_VERSION = 4
 
 
 class SharedStore(Protocol):
@@ -53,7 +53,10 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class Lifetimes:
-    """Seconds that entries live at most."""
+    """Seconds that entries live at most; answers once more where nothing at all speaks against it.
+
+    See `AnswerCache.find_answer`.
+    """
 
     answer: float
     unbounded_answer: float
@@ -69,6 +72,15 @@ class CacheCounts:
     shared_hits: int = 0
     misses: int = 0
     invalid_entries: int = 0
+    refreshed_answers: int = 0
+
+
+class CachedAnswer(NamedTuple):
+    """An answer that holds, the tier it came from, and whether to compute it anew meanwhile."""
+
+    answer: Answer
+    provenance: Provenance
+    is_overdue: bool
 
 
 class AnswerCache:
@@ -102,56 +114,90 @@ class AnswerCache:
             return None
         facets = [spec.text for spec in query.facets]
         parts = [query.digest.hex(), query.page_size, *facets, space]
-        return f"answer:{KEY_VERSION}:{self._changes.catalog_id}:{_digest(parts)}"
+        return f"answer:{KEY_VERSION}:{self._changes.history_id}:{_digest(parts)}"
 
-    async def find_answer(self, key: str, min_revision: int) -> tuple[Answer, Provenance] | None:
-        """Return an answer that holds and reflects `min_revision`, and the tier it came from."""
-        entry = self.memory.get(key)
-        if entry is not None and self._holds(entry, min_revision):
-            self.counts.memory_hits += 1
-            return self._codec.decode(entry.body), Provenance.MEMORY
-        entry = await self.shared.get(key) if self.shared else None
-        if entry is not None and self._holds(entry, min_revision):
-            try:
-                answer = self._codec.decode(entry.body)
-            except ValueError:  # foreign bytes under our key
-                answer = None
-            if answer is not None:
+    async def find_answer(self, key: str, min_revision: int) -> CachedAnswer | None:
+        """Return an answer that holds and reflects `min_revision`.
+
+        For one more lifetime after its own it may be found overdue, while the feed is
+        known to be current and nothing that it touches has changed; if no category
+        bounds it, nothing at all.
+        """
+        found = self._held(self.memory.get(key), min_revision, Provenance.MEMORY)
+        if self.shared is not None and (found is None or found.is_overdue):
+            entry = await self.shared.get(key)
+            of_all = self._held(entry, min_revision, Provenance.REDIS)
+            if not self._is_of_this_catalog(key):
+                found = None
+            elif entry and of_all and (found is None or not of_all.is_overdue):
                 self.memory.put(key, entry)
-                self.counts.redis_hits += 1
-                return answer, Provenance.REDIS
-        self.counts.misses += 1
-        return None
+                found = of_all
+        if found is not None:
+            is_from_memory = found.provenance is Provenance.MEMORY
+            self.counts.memory_hits += is_from_memory
+            self.counts.redis_hits += not is_from_memory
+        return found
+
+    def _held(
+        self, entry: Entry | None, min_revision: int, provenance: Provenance
+    ) -> CachedAnswer | None:
+        if entry is None:
+            return None
+        if not self._holds(entry, min_revision):
+            self.counts.invalid_entries += 1
+            return None
+        try:
+            answer = self._codec.decode(entry.body)
+        except (ValueError, OverflowError):  # foreign bytes under our key
+            return None
+        return CachedAnswer(answer, provenance, entry.is_overdue)
 
     def _holds(self, entry: Entry, min_revision: int) -> bool:
-        if entry.revision < min_revision or not self._changes.is_valid(
-            entry.revision, entry.touched
-        ):
-            self.counts.invalid_entries += 1
+        if entry.revision < min_revision:
             return False
-        return True
+        if not entry.is_overdue:
+            return self._changes.is_valid(entry.revision, entry.touched)
+        touched = entry.touched if entry.is_bounded else {EVERYTHING}
+        return self._changes.is_current and self._changes.is_valid(entry.revision, touched)
 
     def keep_answer(self, key: str, query: Query, answer: Answer) -> None:
         """Keep a sound answer in both tiers. A degraded one is not kept: its cause may pass."""
-        if answer.degraded:
+        if answer.degraded or not self._is_of_this_catalog(key):
             return
-        # Facets may count what lies outside of the category.
-        is_wider = any(
-            spec.ignores_own_filter and spec.field.column is Column.CATEGORY
-            for spec in query.facets
+        bound = frozenset({query.filter.category} - {""})
+        # Facets may count what lies outside of the category, and whether and how the
+        # spelling is corrected depends on the words of all.
+        may_correct = not query.literal and query.mode is not Mode.SEMANTIC
+        finds_no_words = may_correct and not answer.plan.lexical_candidates
+        is_wider = (
+            answer.corrected_query
+            or finds_no_words
+            or any(
+                spec.ignores_own_filter and spec.field.column is Column.CATEGORY
+                for spec in query.facets
+            )
         )
-        if query.filter.category and not is_wider:
-            touched, ttl = frozenset({query.filter.category}), self._lifetimes.answer
+        is_bounded = bool(bound) and not is_wider
+        if is_bounded:
+            touched, seconds = bound, self._lifetimes.answer
         else:
-            touched = answer.categories or frozenset({EVERYTHING})
-            ttl = min(self._lifetimes.answer, self._lifetimes.unbounded_answer)
+            touched = answer.categories | bound if answer.categories else frozenset({EVERYTHING})
+            seconds = min(self._lifetimes.answer, self._lifetimes.unbounded_answer)
         if self._changes.is_valid(answer.revision, touched):
-            body = self._codec.encode(answer)
-            self._put(key, Entry(body, answer.computed_at + ttl, answer.revision, touched))
+            entry = Entry(
+                self._codec.encode(answer),
+                answer.computed_at + seconds,
+                seconds,
+                answer.revision,
+                touched,
+                is_bounded,
+                grace_seconds=seconds,
+            )
+            self._put(key, entry)
 
     async def find_result_set(self, token: PageToken) -> tuple[ResultSet, Provenance] | None:
         """Return the result that a token belongs to, and the tier it came from."""
-        key = _set_key(token)
+        key = self._set_key(token)
         entry, provenance = self.memory.get(key), Provenance.MEMORY
         if entry is None and self.shared is not None:
             entry, provenance = await self.shared.get(key), Provenance.REDIS
@@ -159,13 +205,14 @@ class AnswerCache:
             return None
         try:
             return self._codec.decode_set(entry.body), provenance
-        except ValueError:  # foreign bytes under our key
+        except (ValueError, OverflowError):  # foreign bytes under our key
             return None
 
     def keep_result_set(self, token: PageToken, kept: ResultSet) -> None:
         """Keep a result in both tiers, until its pages are read or forgotten."""
         body = self._codec.encode_set(kept)
-        self._put(_set_key(token), Entry(body, self._clock() + SET_SECONDS))
+        # Its first page may come from the cache as long as an answer lives, twice at most.
+        self._put_for(SET_SECONDS + 2 * self._lifetimes.answer, self._set_key(token), body)
 
     async def find_vector(self, space: str, text: str) -> bytes | None:
         """Return the packed float32 vector of a query text, if it is known."""
@@ -179,16 +226,23 @@ class AnswerCache:
 
     def keep_vector(self, space: str, text: str, vector: bytes) -> None:
         """Keep the vector of a query text in both tiers."""
-        self._put(_vector_key(space, text), Entry(vector, self._clock() + self._lifetimes.vector))
+        self._put_for(self._lifetimes.vector, _vector_key(space, text), vector)
+
+    def _is_of_this_catalog(self, key: str) -> bool:
+        """Tell whether the catalog is still the one that a key was made for."""
+        return bool(self._changes.catalog_id) and f":{self._changes.history_id}:" in key
+
+    def _set_key(self, token: PageToken) -> str:
+        # Another catalog may have other products under the same ids.
+        return f"set:{KEY_VERSION}:{self._changes.history_id}:{token.set_id.hex()}"
+
+    def _put_for(self, seconds: float, key: str, body: bytes) -> None:
+        self._put(key, Entry(body, self._clock() + seconds, seconds))
 
     def _put(self, key: str, entry: Entry) -> None:
         self.memory.put(key, entry)
         if self.shared is not None:
             self.shared.put(key, entry)
-
-
-def _set_key(token: PageToken) -> str:
-    return f"set:{KEY_VERSION}:{token.set_id.hex()}"
 
 
 def _vector_key(space: str, text: str) -> str:

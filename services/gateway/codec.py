@@ -14,6 +14,7 @@ from services.gateway.answers import (
     FacetValue,
     Highlights,
     Hit,
+    LeftOut,
     Plan,
     Result,
     Served,
@@ -45,6 +46,7 @@ def response_of(answer: Answer) -> pb.SearchResponse:
             space=answer.space,
             degraded=sorted(answer.degraded),  # type: ignore[arg-type]
             plan=pb.Plan(**vars(answer.plan)),
+            left_out=_left_out_messages(answer.left_out),
         ),
         corrected_query=answer.corrected_query,
         next_page_token=answer.next_page_token,
@@ -65,6 +67,7 @@ def served_response(served: Served) -> pb.SearchResponse:
     info.provenance = served.provenance  # type: ignore[assignment]
     extra = sorted(served.degraded - served.answer.degraded)
     info.degraded.extend(extra)  # type: ignore[arg-type]
+    info.left_out.extend(_left_out_messages(served.left_out))
     info.timings.CopyFrom(
         pb.Timings(**{name: round(ms, 3) for name, ms in vars(served.timings).items()})
     )
@@ -162,7 +165,12 @@ def _answer(response: pb.SearchResponse) -> Answer:
         facets=tuple(map(facet_of, response.facets)),
         rule_ids=tuple(response.rule_ids),
         synonym_ids=tuple(response.synonym_ids),
+        left_out=tuple(LeftOut(each.stage, each.reason) for each in info.left_out),
     )
+
+
+def _left_out_messages(left_out: Iterable[LeftOut]) -> list[pb.LeftOut]:
+    return [pb.LeftOut(**each._asdict()) for each in left_out]
 
 
 def _explanation_message(explanation: Explanation) -> pb.Explanation:

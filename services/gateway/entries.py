@@ -3,21 +3,36 @@
 import json
 from dataclasses import dataclass
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Entry:
-    """`touched` are the categories that the body depends on; times are Unix seconds."""
+    """`touched` are the categories that the body depends on; `expires_at` is Unix seconds.
+
+    Its lifetime ends at `expires_at`; after that a tier keeps it for `grace_seconds`
+    more, overdue. A clock that jumps back gives no entry more than `lifetime_seconds`.
+    """
 
     body: bytes
     expires_at: float
+    lifetime_seconds: float
     revision: int = 0
     touched: frozenset[str] = frozenset()
+    # Only what it touches can make it wrong; if not, any change at all may.
+    is_bounded: bool = True
+    grace_seconds: float = 0.0
+    # Its lifetime was over when a tier gave it out. Not stored.
+    is_overdue: bool = False
+
+    def lifetime_left_seconds(self, now: float) -> float:
+        """Return what is left of its lifetime at a Unix time; below zero once it is overdue."""
+        return min(self.expires_at - now, self.lifetime_seconds)
 
     def encode(self) -> bytes:
         """Return one line of JSON, then the body. Read back by `decode`."""
-        head = [FORMAT, self.expires_at, self.revision, sorted(self.touched)]
+        times = [self.expires_at, self.lifetime_seconds, self.grace_seconds]
+        head = [FORMAT, *times, self.revision, sorted(self.touched), self.is_bounded]
         return json.dumps(head, ensure_ascii=False).encode() + b"\n" + self.body
 
     @classmethod
@@ -25,9 +40,17 @@ class Entry:
         """Return the entry, or None for what is not one of this format."""
         line, separator, body = data.partition(b"\n")
         try:
-            version, expires_at, revision, touched = json.loads(line)
-            if version != FORMAT or not separator:
+            version, expires_at, lifetime, grace, revision, touched, is_bounded = json.loads(line)
+            if version != FORMAT or not separator or not isinstance(touched, list):
                 return None
-            return cls(body, float(expires_at), int(revision), frozenset(map(str, touched)))
-        except (ValueError, TypeError):
+            return cls(
+                body,
+                float(expires_at),
+                float(lifetime),
+                int(revision),
+                frozenset(map(str, touched)),
+                bool(is_bounded),
+                float(grace),
+            )
+        except (ValueError, TypeError, OverflowError, RecursionError):
             return None

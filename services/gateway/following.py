@@ -2,11 +2,15 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Self
 
-from services.common.errors import FailedPrecondition, VitrinaError
+from services.common import deadlines
+from services.common.errors import FailedPrecondition, InvalidArgument, VitrinaError
 from services.common.telemetry import get_logger
-from services.gateway.ports import Catalog, Embedder, Index
+from services.gateway.ports import Catalog, Collection, Embedder, Index
+from services.gateway.queries import parse_space
 from services.gateway.validity import ChangeLog
 
 log = get_logger()
@@ -16,6 +20,9 @@ MAX_BACKOFF_SECONDS = 1.0
 # How often the spaces are looked at; oftener while there is none to search in.
 REFRESH_SECONDS = 1.0
 REFRESH_SECONDS_WITHOUT_SPACE = 0.2
+# Of callers who set no deadline. Files of a dropped collection may be many gigabytes.
+USE_TIMEOUT_SECONDS = 5.0
+DROP_TIMEOUT_SECONDS = 60.0
 
 
 class Background:
@@ -49,9 +56,6 @@ class CatalogFollower(Background):
         while True:
             try:
                 await self._follow()
-            except FailedPrecondition:
-                # Our head is newer than the catalog: it is another one, or an older copy.
-                self._changes.catalog_id = ""
             except VitrinaError as error:
                 log.info("catalog not followed", problem=error.message)
             except Exception:
@@ -66,24 +70,77 @@ class CatalogFollower(Background):
         if not self._changes.catalog_id:
             state = await self._catalog.get_state(CALL_TIMEOUT_SECONDS)
             self._changes.begin(state.catalog_id, state.revision)
-        async for watched in self._catalog.watch(self._changes.head):
-            if watched.catalog_id != self._changes.catalog_id:
-                self._changes.catalog_id = ""
-                return
-            self._changes.apply(watched.changes)
-            if self._changes.head >= watched.head_revision:
-                self._changes.is_following = True
+        owed_revision = self._changes.witnessed
+        try:
+            async for watched in self._catalog.watch(self._changes.head):
+                is_same = watched.catalog_id == self._changes.catalog_id
+                if not is_same or watched.head_revision < owed_revision:
+                    self._changes.lose(was_set_back=is_same)
+                    return
+                self._changes.apply(watched.changes)
+                if self._changes.head >= watched.head_revision:
+                    self._changes.is_following = True
+        except FailedPrecondition:
+            # Our head is newer than the catalog: it is another one, or an older copy.
+            self._changes.lose(was_set_back=True)
 
 
 class ReadySpaces(Background):
-    """The spaces to search in, the embedder's favourite first. Used inside `async with`."""
+    """The spaces to search in, the best first. Used inside `async with`.
 
-    def __init__(self, embedder: Embedder, index: Index) -> None:
+    The pinned one, then the embedder's favourite. Without `takes_over` the first that
+    answers is pinned by itself: a better one that becomes ready waits until it is used.
+    """
+
+    def __init__(self, embedder: Embedder, index: Index, *, takes_over: bool = True) -> None:
         self.ids: tuple[str, ...] = ()
+        self._takes_over = takes_over
+        # One look at a time, so that what was asked for later is known later.
+        self._looking = asyncio.Lock()
         self._embedder = embedder
         self._index = index
         self._preference: tuple[str, ...] = ()
+        self._applied: dict[str, int] = {}
         self._doubt = asyncio.Event()
+        # Replaced whenever the spaces were looked at.
+        self._looked = asyncio.Event()
+
+    @property
+    def applied_revision(self) -> int:
+        """What the collection that answers reflected at the last look; 0 where none does."""
+        return self._applied.get(self.ids[0], 0) if self.ids else 0
+
+    async def refreshed(self, timeout_seconds: float) -> None:
+        """Have the spaces looked at; return when that is done, or the time over."""
+        self.refresh_soon()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._looked.wait()
+
+    async def use(self, space: str) -> None:
+        """Pin a space for all gateways, none if empty; known here at once.
+
+        Errors: InvalidArgument (space), and those of Index.use_space.
+        """
+        seconds = deadlines.remaining_seconds(USE_TIMEOUT_SECONDS)
+        await self._index.use_space(parse_space(space), seconds)
+        with suppress(VitrinaError):  # pinned it is; the next look will tell
+            await self._refresh()
+
+    async def drop(self, space: str, *, allow_missing: bool) -> int:
+        """Drop what the index holds of a space; return the bytes freed.
+
+        Errors: InvalidArgument (space), and those of Index.drop_collection.
+        """
+        if not space:
+            raise InvalidArgument("space", "must not be empty")
+        freed_bytes = await self._index.drop_collection(
+            parse_space(space),
+            allow_missing=allow_missing,
+            timeout_seconds=deadlines.remaining_seconds(DROP_TIMEOUT_SECONDS),
+        )
+        self.refresh_soon()
+        return freed_bytes
 
     def refresh_soon(self) -> None:
         """Say that `ids` proved wrong."""
@@ -98,6 +155,8 @@ class ReadySpaces(Background):
                 log.debug("spaces not refreshed", problem=error.message)
             except Exception:
                 log.exception("spaces not refreshed")
+            looked, self._looked = self._looked, asyncio.Event()
+            looked.set()
             pause = REFRESH_SECONDS if self.ids else REFRESH_SECONDS_WITHOUT_SPACE
             try:
                 await asyncio.wait_for(self._doubt.wait(), pause)
@@ -108,10 +167,23 @@ class ReadySpaces(Background):
 
     async def _refresh(self) -> None:
         """Ask both; while the embedder is away, its last order stands."""
-        collections = await self._index.list_collections(CALL_TIMEOUT_SECONDS)
-        ready = {collection.space for collection in collections if collection.is_ready}
-        try:
-            spaces = await self._embedder.list_spaces(CALL_TIMEOUT_SECONDS)
-            self._preference = tuple(space.id for space in spaces)
-        finally:
-            self.ids = tuple(space for space in self._preference if space in ready)
+        async with self._looking:
+            collections = await self._index.list_collections(CALL_TIMEOUT_SECONDS)
+            self._applied = {each.space: each.applied_revision for each in collections}
+            try:
+                spaces = await self._embedder.list_spaces(CALL_TIMEOUT_SECONDS)
+                self._preference = tuple(space.id for space in spaces)
+            finally:
+                self._take(collections)
+            is_pinned = any(collection.is_pinned for collection in collections)
+            if self.ids and not is_pinned and not self._takes_over:
+                await self._index.use_space(self.ids[0], CALL_TIMEOUT_SECONDS)
+
+    def _take(self, collections: Sequence[Collection]) -> None:
+        ready = {each.space: each.is_pinned for each in collections if each.is_ready}
+        known = [space for space in self._preference if space in ready]
+        ids = tuple(sorted(known, key=lambda space: not ready[space]))
+        if ids[:1] != self.ids[:1]:
+            is_pinned = bool(ids) and ready[ids[0]]
+            log.info("space answers", space="".join(ids[:1]), is_pinned=is_pinned)
+        self.ids = ids

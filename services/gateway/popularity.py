@@ -28,7 +28,8 @@ class Popularity(Background):
     def count(self, text: str, answer: Answer) -> None:
         """Count a query that a person may be glad to be offered."""
         query = answer.corrected_query or text
-        if not answer.results or len(query) > MAX_CHARACTERS:
+        # By meaning alone anything finds something.
+        if not answer.plan.lexical_candidates or len(query) > MAX_CHARACTERS:
             return
         if query in self._counts or len(self._counts) < MAX_QUERIES:
             self._counts[query] += 1

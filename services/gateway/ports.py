@@ -63,6 +63,22 @@ class Collection:
     embedded_documents: int
     unchanged_documents: int
     truncated_documents: int
+    # Left to do until it reflects the head; the seconds are -1 where nothing is known of them.
+    pending_documents: int = 0
+    pending_tokens: int = 0
+    pending_seconds: float = 0.0
+    embedded_tokens: int = 0
+    # Whether the embedder has the space.
+    is_followed: bool = True
+    is_pinned: bool = False
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What a collection of the index reflects, and its space."""
+
+    revision: int
+    space: str
 
 
 @dataclass(frozen=True)
@@ -138,8 +154,30 @@ class Index(HealthChecked, Protocol):
     ) -> NDArray[np.float32]:
         """Return a row of length 1 for each product; zeros for one without a vector."""
 
+    async def wait_for_revision(
+        self, spaces: Sequence[str], min_revision: int, timeout_seconds: float
+    ) -> Reached:
+        """Return when the first of the spaces whose collection is ready reflects a revision.
+
+        DeadlineExceeded (REVISION_NOT_REACHED) has the "revision" that it reflects.
+        """
+
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
         """Return all collections."""
+
+    async def use_space(self, space: str, timeout_seconds: float) -> None:
+        """Pin the space that searches prefer, for all; none if empty.
+
+        FailedPrecondition (SPACE_MISMATCH, COLLECTION_NOT_READY) if it cannot answer.
+        """
+
+    async def drop_collection(
+        self, space: str, *, allow_missing: bool, timeout_seconds: float
+    ) -> int:
+        """Drop the collection of a space and return the bytes freed.
+
+        NotFound (SPACE_NOT_FOUND), FailedPrecondition (SPACE_IN_USE).
+        """
 
 
 class Catalog(HealthChecked, Protocol):
@@ -185,6 +223,12 @@ class Catalog(HealthChecked, Protocol):
 
     async def record_queries(self, counts: Mapping[str, int], timeout_seconds: float) -> None:
         """Add to how often queries were asked."""
+
+    async def invalidate(self, category: str, timeout_seconds: float) -> int:
+        """Have cached answers of a category, or all, computed anew everywhere.
+
+        Return the revision that says so; InvalidArgument (category).
+        """
 
     async def get_state(self, timeout_seconds: float) -> CatalogState:
         """Return what the catalog holds."""

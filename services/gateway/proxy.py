@@ -1,4 +1,4 @@
-"""Passes every call of a service on to another process, as bytes: requests are not parsed."""
+"""Passes every call of a service on to another process, as bytes."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -14,7 +14,8 @@ from services.common.rpc_status import calling
 DEFAULT_TIMEOUT_SECONDS = 30.0
 
 
-Answered = Callable[[Any], Awaitable[None]]
+# Is handed the request and the response of a call.
+Answered = Callable[[Any, Any], Awaitable[None]]
 
 
 def add_proxy(
@@ -22,12 +23,14 @@ def add_proxy(
     upstream: str,
     channel: grpc.aio.Channel,
     when_answered: dict[str, Answered],
+    timeouts_seconds: dict[str, float],
     server: grpc.aio.Server,
 ) -> None:
     """Register all methods of `service`, answered by the process behind `channel`.
 
-    A unary method that is named in `when_answered` hands its response over
-    before the caller gets it.
+    A unary method that is named in `when_answered` hands request and response over
+    before the caller gets it. `timeouts_seconds` are of methods whose caller sets no
+    deadline, where they differ from DEFAULT_TIMEOUT_SECONDS.
     """
     handlers = {
         method.name: _handler(
@@ -36,6 +39,7 @@ def add_proxy(
             upstream,
             channel,
             when_answered.get(method.name),
+            timeouts_seconds.get(method.name, DEFAULT_TIMEOUT_SECONDS),
         )
         for method in service.methods
     }
@@ -50,6 +54,7 @@ def _handler(
     upstream: str,
     channel: grpc.aio.Channel,
     when_answered: Answered | None,
+    timeout_seconds: float,
 ) -> "grpc.RpcMethodHandler[bytes, bytes]":
     if method.client_streaming:
         raise NotImplementedError(f"{path}: client streams are not passed on")
@@ -64,13 +69,16 @@ def _handler(
         return grpc.unary_stream_rpc_method_handler(stream)
     call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
 
+    request_class = GetMessageClass(method.input_type)
     response_class = GetMessageClass(method.output_type)
 
     async def unary(request: bytes, _context: Any) -> bytes:
         with calling(upstream):
-            response = await call(request, timeout=DEFAULT_TIMEOUT_SECONDS)
+            response = await call(request, timeout=timeout_seconds)
         if when_answered is not None:
-            await when_answered(response_class.FromString(response))
+            await when_answered(
+                request_class.FromString(request), response_class.FromString(response)
+            )
         return response
 
     return grpc.unary_unary_rpc_method_handler(unary)

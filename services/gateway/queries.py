@@ -15,6 +15,7 @@ MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 10
 MAX_BUDGET_SECONDS = 60.0
 MAX_UNLIKE = 10
+MAX_SPACE_CHARACTERS = 200
 
 
 class Mode(enum.IntEnum):
@@ -73,6 +74,8 @@ class Query:
     # 0 to 1: how much a result must differ from those above it.
     diversity: float = 0.0
     without_rules: bool = False
+    # Meaning is found in this one alone; empty: in the preferred one that works.
+    space: str = ""
     # Of the page before; empty: the first page.
     page_token: str = ""
     skip_cache: bool = False
@@ -90,6 +93,7 @@ class Query:
             self.highlight,
             self.diversity,
             self.without_rules,
+            self.space,
         )
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).digest()
 
@@ -186,6 +190,17 @@ def parse_diversity(diversity: float, order_by: str) -> float:
     if diversity and order_by:
         raise InvalidArgument("diversity", "goes with relevance only, not with order_by")
     return diversity
+
+
+def parse_space(space: str, mode: Mode = Mode.HYBRID) -> str:
+    """Return the id of a space that is to answer in a mode, or raise InvalidArgument."""
+    if len(space) > MAX_SPACE_CHARACTERS:
+        raise InvalidArgument(
+            "space", f"{len(space)} characters given, at most {MAX_SPACE_CHARACTERS}"
+        )
+    if space and mode is Mode.LEXICAL:
+        raise InvalidArgument("space", "goes with meaning, not with words alone")
+    return space
 
 
 def parse_order_by(order_by: str) -> str:

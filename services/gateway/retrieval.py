@@ -48,29 +48,30 @@ class Retrieval:
 
     async def find(self, query: Query, budget: Budget, timings: Timings) -> Found:
         """Find by the ways that the mode asks for; by the other one where that fails."""
+        preferred = query.space or self._ways.preferred_space
         search = _Search(self._ways, self._feedback_products, query, budget, timings)
         if query.mode is Mode.SEMANTIC:
             found = await search.by_meaning()
-        elif query.order_by:
-            found = await search.in_order()
-        elif query.mode is Mode.LEXICAL:
+        elif query.mode is Mode.LEXICAL or query.order_by:
+            # What belongs to a result in another order than relevance words alone can say.
             found = await search.by_words()
         else:
             found = await search.by_both()
-        return self._labelled(found)
+        return self._labelled(found, preferred)
 
     async def find_similar(self, query: SimilarQuery, budget: Budget, timings: Timings) -> Found:
         """Find by the stored vector of a product; where there is none, by its name."""
+        preferred = self._ways.preferred_space
         near = await _attempt(self._ways.near_product(query, budget, timings))
         if isinstance(near, VectorHits):
-            return self._labelled(Found(near.candidates()))
+            return self._labelled(Found(near.candidates()), preferred)
         self._ways.doubt_spaces()
         named_so = await self._ways.named_so(query, budget, timings)
-        return self._labelled(Found(named_so, frozenset({Degradation.LEXICAL_ONLY})))
+        return self._labelled(Found(named_so, frozenset({Degradation.LEXICAL_ONLY})), preferred)
 
-    def _labelled(self, found: Found) -> Found:
+    def _labelled(self, found: Found, preferred: str) -> Found:
         candidates, degraded = found.candidates, set(found.degraded)
-        if self._ways.falls_back_in(candidates.space):
+        if self._ways.falls_back_in(candidates.space, preferred):
             degraded.add(Degradation.FALLBACK_SPACE)
         if self._changes.is_stale(candidates.revision):
             degraded.add(Degradation.STALE_INDEX)
@@ -105,7 +106,7 @@ class _Search:
     async def by_meaning(self) -> Found:
         """Go by meaning; by words if that fails."""
         async with _running(_attempt(self._words(limit=0))) as asking:
-            meaning = await _attempt(self._meaning(self._query))
+            meaning = await self._try_meaning(self._query)
             if isinstance(meaning, VectorHits):
                 candidates = meaning.candidates()
                 # Of the words only what the shop's rules say about them.
@@ -118,25 +119,18 @@ class _Search:
         words = await self._words(is_alone=True)
         return Found(words.candidates(), frozenset({Degradation.LEXICAL_ONLY}))
 
-    async def in_order(self) -> Found:
-        """Go by words, which say what belongs to a result; by meaning only if they find nothing."""
-        found = await self.by_words()
-        if found.candidates.hits or self._query.mode is Mode.LEXICAL:
-            return found
-        return await self.by_meaning()
-
     async def by_both(self) -> Found:
         """Go both ways side by side and fuse what they find."""
         async with (
             _running(_attempt(self._words())) as finding_words,
-            _running(_attempt(self._meaning(self._query))) as finding_meaning,
+            _running(self._try_meaning(self._query)) as finding_meaning,
         ):
             words = await finding_words
             if isinstance(words, WordHits) and words.corrected_query:
                 # What a misspelt word means is anybody's guess.
                 finding_meaning.cancel()
                 corrected = replace(self._query, text=words.corrected_query)
-                meaning = await _attempt(self._meaning(corrected))
+                meaning = await self._try_meaning(corrected)
             else:
                 meaning = await finding_meaning
         if isinstance(meaning, VectorHits):
@@ -155,6 +149,10 @@ class _Search:
             limit = WIDE_WORD_CANDIDATES if is_wide else WORD_CANDIDATES
         return await self._ways.words(query, limit, self._budget, self._timings, is_alone=is_alone)
 
+    async def _try_meaning(self, query: Query) -> VectorHits | VitrinaError:
+        # Nothing stands in for a space that was asked for by name.
+        return await (self._meaning(query) if query.space else _attempt(self._meaning(query)))
+
     async def _meaning(self, query: Query) -> VectorHits:
         vector = await self._ways.vector(query, self._budget, self._timings)
         return await self._ways.nearest(
@@ -171,6 +169,7 @@ class _Search:
 async def _running(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
     """Run something beside the block, and no longer than it."""
     task = asyncio.create_task(work)
+    await asyncio.sleep(0)  # it begins: what never began cannot be ended without a warning
     try:
         yield task
     finally:

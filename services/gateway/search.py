@@ -1,14 +1,17 @@
 """How a query is answered: cache, then candidates, their order, and the products of a page."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 
-from services.common.errors import FailedPrecondition
+from services.common.errors import FailedPrecondition, Unavailable
+from services.gateway.admission import QUEUE_SHARE, Admission
 from services.gateway.answers import (
     Answer,
     Degradation,
     Hit,
+    LeftOut,
     Provenance,
     Result,
     Served,
@@ -24,7 +27,7 @@ from services.gateway.pages import ResultSet, new_token, read_token
 from services.gateway.ports import Catalog, Marking
 from services.gateway.queries import Query, SimilarQuery
 from services.gateway.retrieval import Retrieval
-from services.gateway.validity import ChangeLog
+from services.gateway.validity import EVERYTHING, ChangeLog
 
 
 class Searching:
@@ -38,6 +41,10 @@ class Searching:
         spaces: ReadySpaces,
         changes: ChangeLog,
         cache: AnswerCache,
+        admission: Admission,
+        *,
+        refresh_budget_seconds: float = 5.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._retrieval = retrieval
         self._assembly = assembly
@@ -45,60 +52,99 @@ class Searching:
         self._spaces = spaces
         self._changes = changes
         self._cache = cache
+        self._admission = admission
+        self._refresh_budget_seconds = refresh_budget_seconds
+        self._clock = clock
         self._flights: Flights[Answer] = Flights()
 
     async def search(self, query: Query) -> Served:
         """Answer from the cache, from an identical query in flight, or anew."""
         timings = Timings()
+        was_down = self._cache.is_down
         with timed(timings, "total"):
             if query.page_token:
                 served = await self._next_page(query, timings)
             else:
                 served = await self._first_page(query, timings)
         if self._cache.is_down:
-            served = replace(served, degraded=served.degraded | {Degradation.CACHE_DOWN})
+            reason = "CIRCUIT_OPEN" if was_down else Unavailable.default_reason
+            served = replace(
+                served,
+                degraded=served.degraded | {Degradation.CACHE_DOWN},
+                left_out=(*served.left_out, LeftOut("cache", reason)),
+            )
         return served
 
     async def similar(self, query: SimilarQuery) -> Served:
         """Answer by the stored vector of a product; where there is none, by its name."""
         timings = Timings()
-        budget = Budget(query.budget_seconds)
         with timed(timings, "total"):
+            return Served(await self._near(query, timings), Provenance.COMPUTED, timings)
+
+    async def _near(self, query: SimilarQuery, timings: Timings) -> Answer:
+        budget = Budget(query.budget_seconds)
+        async with self._admission.admitted(budget.share(QUEUE_SHARE)):
             found = await self._retrieval.find_similar(query, budget, timings)
             candidates = found.candidates
             results, _ = await self._hydrated(candidates.hits, query, None, budget, timings)
-            answer = Answer(
+            return Answer(
                 results,
                 candidates.revision,
                 candidates.space,
                 found.degraded,
                 candidates.plan,
-                time.time(),
+                self._clock(),
+                left_out=budget.left_out,
             )
-        return Served(answer, Provenance.COMPUTED, timings)
 
     async def _first_page(self, query: Query, timings: Timings) -> Served:
-        preferred = self._spaces.ids[0] if self._spaces.ids else ""
+        preferred = query.space or (self._spaces.ids[0] if self._spaces.ids else "")
         key = None if query.skip_cache else self._cache.answer_key(query, preferred)
         if key is None:
             return Served(await self._compute(query, timings), Provenance.COMPUTED, timings)
         with timed(timings, "cache"):
             found = await self._cache.find_answer(key, query.min_revision)
         if found is not None:
-            unverified = set() if self._changes.is_following else {Degradation.UNVERIFIED_CACHE}
-            return Served(*found, timings, frozenset(unverified))
-
-        async def compute() -> Answer:
-            answer = await self._compute(query, timings)
-            self._cache.keep_answer(key, query, answer)
-            return answer
-
-        # Only queries with about the same budget share: it decides how much is tried.
-        flight = (key, query.min_revision, budget_class(query.budget_seconds))
-        answer, is_shared = await self._flights.join(flight, compute)
+            if found.is_overdue:
+                self._refresh(key, preferred, query)
+            return Served(found.answer, found.provenance, timings, self._unverified)
+        compute = partial(self._compute_and_keep, key, preferred, query, timings)
+        answer, is_shared = await self._flights.join(self._flight(key, query), compute)
         self._cache.counts.shared_hits += is_shared
+        self._cache.counts.misses += not is_shared
         provenance = Provenance.SHARED if is_shared else Provenance.COMPUTED
         return Served(answer, provenance, timings)
+
+    @property
+    def _unverified(self) -> frozenset[Degradation]:
+        """What is to be said of cached answers now."""
+        return frozenset(() if self._changes.is_current else {Degradation.UNVERIFIED_CACHE})
+
+    def _flight(self, key: str, query: Query) -> Hashable:
+        """Return what queries share that may wait for one answer.
+
+        About the same budget, since it decides how much is tried; and nothing that
+        concerns them has changed since the first of them came.
+        """
+        last_change = self._changes.last_change(query.filter.category or EVERYTHING)
+        return key, query.min_revision, budget_class(query.budget_seconds), last_change
+
+    def _refresh(self, key: str, space: str, query: Query) -> None:
+        """Compute an overdue answer anew, while callers still get it."""
+        anew = replace(query, min_revision=0, budget_seconds=self._refresh_budget_seconds)
+        compute = partial(self._compute_and_keep, key, space, anew, Timings())
+        if self._flights.begin(self._flight(key, anew), compute):
+            self._cache.counts.refreshed_answers += 1
+
+    async def _compute_and_keep(
+        self, key: str, preferred: str, query: Query, timings: Timings
+    ) -> Answer:
+        answer = await self._compute(query, timings)
+        # What failed may be back at once; a degraded one is not kept either. And another
+        # space may have become the preferred one meanwhile, which the key does not say.
+        if not answer.left_out and answer.space in ("", preferred):
+            self._cache.keep_answer(key, query, answer)
+        return answer
 
     async def _next_page(self, query: Query, timings: Timings) -> Served:
         token = read_token(query)
@@ -124,13 +170,18 @@ class Searching:
         offset = token.offset + used
         next_page = token.at(offset).text if offset < len(kept.hits) else ""
         answer = replace(kept.answer, results=results, next_page_token=next_page)
-        return Served(answer, provenance, timings)
+        return Served(answer, provenance, timings, self._unverified)
 
     async def _compute(self, query: Query, timings: Timings) -> Answer:
         budget = Budget(query.budget_seconds)
+        async with self._admission.admitted(budget.share(QUEUE_SHARE)):
+            return await self._computed(query, budget, timings)
+
+    async def _computed(self, query: Query, budget: Budget, timings: Timings) -> Answer:
         found = await self._retrieval.find(query, budget, timings)
         result = await self._assembly.assembled(found, query, budget, timings)
         candidates = found.candidates
+        self._changes.witness(candidates.revision)
         marking = _marking(query, candidates.corrected_query)
         results, used = await self._hydrated(result.hits, query, marking, budget, timings)
         answer = Answer(
@@ -139,12 +190,13 @@ class Searching:
             candidates.space,
             result.degraded,
             candidates.plan,
-            time.time(),
+            self._clock(),
             candidates.corrected_query,
             total_size=len(result.hits),
             is_total_exact=candidates.is_complete,
             rule_ids=result.rule_ids,
             synonym_ids=candidates.synonym_ids,
+            left_out=budget.left_out,
         )
         token = new_token(query)
         if used < len(result.hits):

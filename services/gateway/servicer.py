@@ -8,6 +8,9 @@ from services.common import deadlines, facets
 from services.gateway import queries
 from services.gateway.cache import AnswerCache
 from services.gateway.codec import served_response
+from services.gateway.following import ReadySpaces
+from services.gateway.freshness import Freshness
+from services.gateway.invalidation import Invalidation
 from services.gateway.popularity import Popularity
 from services.gateway.ports import Catalog, CatalogState, Collection, Embedder, Index
 from services.gateway.search import Searching
@@ -25,6 +28,9 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         searching: Searching,
         status: "StatusReader",
         popularity: Popularity,
+        freshness: Freshness,
+        invalidation: Invalidation,
+        spaces: ReadySpaces,
         *,
         budget_seconds: float,
         semantic_weight: float,
@@ -32,18 +38,22 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._searching = searching
         self._status = status
         self._popularity = popularity
+        self._freshness = freshness
+        self._invalidation = invalidation
+        self._spaces = spaces
         self._budget_seconds = budget_seconds
         self._semantic_weight = semantic_weight
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
         order_by = queries.parse_order_by(request.order_by)
+        mode = queries.parse_mode(request.mode)
         query = queries.Query(
             text=queries.parse_text(request.query),
             page_size=queries.parse_page_size(request.page_size),
             min_revision=queries.parse_min_revision(request.min_revision),
             budget_seconds=self._budget(request),
             filter=queries.Filter.parse(request.filter, request.category),
-            mode=queries.parse_mode(request.mode),
+            mode=mode,
             semantic_weight=queries.parse_semantic_weight(
                 request.semantic_weight if request.HasField("semantic_weight") else None,
                 self._semantic_weight,
@@ -54,6 +64,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             highlight=request.highlight,
             diversity=queries.parse_diversity(request.diversity, order_by),
             without_rules=request.without_rules,
+            space=queries.parse_space(request.space, mode),
             page_token=request.page_token,
             skip_cache=request.skip_cache,
         )
@@ -73,6 +84,27 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         )
         response = served_response(await self._searching.similar(query))
         return pb.SimilarResponse(results=response.results, info=response.info)
+
+    async def WaitForRevision(
+        self, request: pb.WaitForRevisionRequest, context: Any
+    ) -> pb.WaitForRevisionResponse:
+        timeout_seconds = _seconds(request.timeout) if request.HasField("timeout") else None
+        reached = await self._freshness.wait(request.min_revision, timeout_seconds)
+        return pb.WaitForRevisionResponse(revision=reached.revision, space=reached.space)
+
+    async def UseSpace(self, request: pb.UseSpaceRequest, context: Any) -> pb.UseSpaceResponse:
+        await self._spaces.use(request.space)
+        return pb.UseSpaceResponse()
+
+    async def DropSpace(self, request: pb.DropSpaceRequest, context: Any) -> pb.DropSpaceResponse:
+        freed_bytes = await self._spaces.drop(request.space, allow_missing=request.allow_missing)
+        return pb.DropSpaceResponse(freed_bytes=freed_bytes)
+
+    async def InvalidateCache(
+        self, request: pb.InvalidateCacheRequest, context: Any
+    ) -> pb.InvalidateCacheResponse:
+        revision = await self._invalidation.invalidate(request.category)
+        return pb.InvalidateCacheResponse(revision=revision)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Any) -> pb.GetStatusResponse:
         return await self._status.read()
@@ -138,6 +170,7 @@ class StatusReader:
             memory_limit_bytes=memory.limit_bytes,
             redis=redis,
             is_following=self._changes.is_following,
+            invalidations=self._changes.invalidations,
             **vars(counts),
         )
 
@@ -167,4 +200,10 @@ def _collection(collection: Collection, catalog: CatalogState | None) -> pb.Coll
         embedded_documents=collection.embedded_documents,
         unchanged_documents=collection.unchanged_documents,
         truncated_documents=collection.truncated_documents,
+        pending_documents=collection.pending_documents,
+        pending_tokens=collection.pending_tokens,
+        pending_seconds=collection.pending_seconds,
+        embedded_tokens=collection.embedded_tokens,
+        is_followed=collection.is_followed,
+        is_pinned=collection.is_pinned,
     )

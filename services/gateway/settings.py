@@ -1,5 +1,7 @@
 """Settings of the gateway."""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr, field_validator
 
 from services.common.settings import Address, ServiceSettings
@@ -13,6 +15,10 @@ class GatewaySettings(ServiceSettings):
     index_address: str = Field("127.0.0.1:50052", alias="VITRINA_INDEX_ADDRESS")
     catalog_address: str = Field("127.0.0.1:50053", alias="VITRINA_CATALOG_ADDRESS")
 
+    max_calls_in_flight: int = Field(512, alias="VITRINA_MAX_CALLS_IN_FLIGHT", ge=1, le=100_000)
+    # Searches that no cache answers; as many more wait for a short while.
+    max_searches_in_flight: int = Field(64, alias="VITRINA_MAX_SEARCHES_IN_FLIGHT", ge=1, le=10_000)
+
     # The budget of a query whose caller sets none, and the embedder's part of it at most.
     query_budget_seconds: float = Field(5.0, alias="VITRINA_QUERY_BUDGET_SECONDS", gt=0, le=60)
     embed_budget_seconds: float = Field(2.0, alias="VITRINA_EMBED_BUDGET_SECONDS", gt=0, le=60)
@@ -21,6 +27,9 @@ class GatewaySettings(ServiceSettings):
 
     # The best products by which a second, better aimed search by meaning is led; 0: none.
     feedback_products: int = Field(10, alias="VITRINA_FEEDBACK_PRODUCTS", ge=0, le=50)
+
+    # Whether a better space answers as soon as it is ready, or only once it is used by name.
+    space_takeover: Literal["auto", "manual"] = Field("auto", alias="VITRINA_SPACE_TAKEOVER")
 
     redis_url: SecretStr | None = Field(None, alias="REDIS_URL")
     # The most that Redis may cost one query.

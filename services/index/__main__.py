@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from services.common.channel import open_channel
+from services.common.folder_lock import FolderLock
 from services.common.server import Service, run
 from services.common.settings import load
 from services.index.collection import Collection
@@ -18,7 +19,6 @@ from services.index.queries import Queries
 from services.index.servicer import IndexServicer
 from services.index.settings import IndexSettings
 from services.index.spaces import Collections
-from services.index.stores.lock import FolderLock
 from services.index.stores.sqlite import SqliteStateStore, stored_space
 from services.index.threads import Threads
 from services.index.upstreams.catalog import CatalogFeed
@@ -56,9 +56,9 @@ def compose(settings: IndexSettings) -> Service:
         EmbedderClient(embedder_channel),
         settings.spaces_interval_seconds,
     )
-    servicer = IndexServicer(Queries(collections))
+    servicer = IndexServicer(Queries(collections), collections)
     adapters: list[AbstractAsyncContextManager[Any]] = [
-        FolderLock(settings.collections_dir),
+        FolderLock(settings.collections_dir, setting="VITRINA_DATA_DIR"),
         catalog_channel,
         embedder_channel,
         threads,
@@ -73,6 +73,7 @@ def compose(settings: IndexSettings) -> Service:
         ],
         adapters=adapters,
         grace_seconds=settings.grace_seconds,
+        on_drain=[collections.drain],
     )
 
 

@@ -3,16 +3,15 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 
 import numpy as np
 
-from services.common import deadlines
-from services.common.errors import DeadlineExceeded, FailedPrecondition, NotFound
+from services.common.errors import NotFound
 from services.common.filters import Node
 from services.common.telemetry import get_logger
+from services.index.arrival import Arrivals
 from services.index.attribute_keeper import AttributeKeeper
 from services.index.engines.protocol import Engine
 from services.index.graph_files import GraphFiles
@@ -26,45 +25,17 @@ from services.index.model import (
     Found,
     Matrix,
     Space,
-    Stall,
     Vector,
     moved,
 )
 from services.index.policy import GraphPolicy
+from services.index.progress import Progress
 from services.index.rows import Rows
 from services.index.snapshot import NO_SLOT, Slots, Snapshot
 from services.index.stores.protocol import DamagedState, StateStore
 from services.index.threads import Threads
 
 log = get_logger()
-
-# How long a search waits for its min_revision if its caller set no deadline.
-_MAX_WAIT_SECONDS = 10.0
-# Kept of the caller's deadline, so that the refusal arrives before it ends.
-_MARGIN_SECONDS = 0.05
-
-
-@dataclass
-class Progress:
-    """What the follower of a collection tells of itself. Counts since the process began."""
-
-    head_revision: int = 0
-    embedded_documents: int = 0
-    unchanged_documents: int = 0
-    truncated_documents: int = 0
-    # Products that are left out, because the embedder refuses their text.
-    refused_documents: int = 0
-    is_catalog_away: bool = False
-    # As embedding finds the embedder, and as asking it for its spaces does.
-    embedder_stall: Stall = Stall.NONE
-    spaces_stall: Stall = Stall.NONE
-
-    @property
-    def stalled_by(self) -> Stall:
-        """What the collection waits for."""
-        if self.is_catalog_away:
-            return Stall.CATALOG
-        return self.embedder_stall if self.embedder_stall is not Stall.NONE else self.spaces_stall
 
 
 class Collection:
@@ -96,18 +67,15 @@ class Collection:
         )
         self._writing = asyncio.Lock()
         self._attributes = AttributeKeeper(lambda: self._rows, store, threads, self._writing)
-        # Replaced whenever something was applied.
-        self._applied = asyncio.Event()
+        # Those who wait until more of the catalog is applied.
+        self.arrivals = Arrivals(space.id, lambda: (self.applied_revision, self.is_ready))
 
     async def __aenter__(self) -> "Collection":
         try:
             try:
                 await self._load()
             except DamagedState as damage:
-                log.error("state damaged, begun again", space=self.space.id, problem=str(damage))
-                await self._store.close()
-                await self._store.move_aside()
-                await self._load()
+                await self._begin_again(str(damage))
         except BaseException:
             await self._store.close()
             raise
@@ -120,6 +88,7 @@ class Collection:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.arrivals.drain()
         await self._graphs.__aexit__(kind, error, trace)
         await self._attributes.aclose()
         async with self._writing:
@@ -195,7 +164,7 @@ class Collection:
 
     async def vectors(self, product_ids: Sequence[str]) -> tuple[Matrix, int]:
         """Return a row for each product, zeros for those that are not held; and the revision."""
-        self._refuse_unless_ready()
+        self.arrivals.refuse_unless_ready()
         snapshot, slots = self.snapshot, self._rows.slots_of(product_ids)
         return await self._threads.search(lambda: snapshot.gather(slots)), snapshot.revision
 
@@ -228,6 +197,18 @@ class Collection:
             self._announce()
         await self._graphs.drop()
 
+    async def begin_again(self) -> None:
+        """Put what is stored aside, as it is damaged, and begin with nothing."""
+        async with self._writing:
+            await self._begin_again("found while it was used")
+            self._announce()
+
+    async def _begin_again(self, problem: str) -> None:
+        log.error("state damaged, begun again", space=self.space.id, problem=problem)
+        await self._store.close()
+        await self._store.move_aside()
+        await self._load()
+
     async def _apply(self, batch: Batch) -> None:
         async with self._writing:
             vector_ids = await self._store.apply(batch)
@@ -239,45 +220,18 @@ class Collection:
             self._announce()
 
     def _announce(self) -> None:
-        self._applied.set()
-        self._applied = asyncio.Event()
+        self.arrivals.announce()
         self._graphs.check()
 
     async def _snapshot_for(self, passing: Node | None, min_revision: int) -> Snapshot:
         """Return the rows as they are when this returns, with the columns that a filter needs."""
-        await self._reach(min_revision)
+        await self.arrivals.reach(min_revision)
         names = attributes_of(passing)
         while not self._attributes.has(names):
             await self._attributes.make(names)
             # meanwhile the content may have been dropped
-            await self._reach(min_revision)
+            await self.arrivals.reach(min_revision)
         return self.snapshot
-
-    async def _reach(self, min_revision: int) -> None:
-        self._refuse_unless_ready()
-        if self.applied_revision >= min_revision:
-            return
-        remaining_seconds = deadlines.remaining_seconds(_MAX_WAIT_SECONDS)
-        try:
-            async with asyncio.timeout(
-                remaining_seconds - min(_MARGIN_SECONDS, remaining_seconds / 5)
-            ):
-                while self.applied_revision < min_revision:
-                    await self._applied.wait()
-                    self._refuse_unless_ready()
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"min_revision: {min_revision} is not applied yet, only {self.applied_revision}",
-                reason="REVISION_NOT_REACHED",
-                metadata={"revision": str(self.applied_revision)},
-            ) from None
-
-    def _refuse_unless_ready(self) -> None:
-        if not self.is_ready:
-            raise FailedPrecondition(
-                f"the collection of space {self.space.id} is being built for the first time",
-                reason="COLLECTION_NOT_READY",
-            )
 
     async def _load(self) -> None:
         started = time.perf_counter()

@@ -14,7 +14,6 @@ from services.common.errors import (
 )
 from services.common.telemetry import get_logger
 from services.index.backoff import Backoff
-from services.index.collection import Progress
 from services.index.model import (
     UNIT_TOLERANCE,
     Embedder,
@@ -24,10 +23,13 @@ from services.index.model import (
     Stall,
     Vector,
 )
+from services.index.progress import Progress
 
 log = get_logger()
 
-MAX_TEXTS_PER_CALL = 256
+# The embedder takes 256. One call of Gemini takes 100: a call that is embedded as a whole or
+# not at all costs nothing twice when quota runs out, and a kill costs little.
+MAX_TEXTS_PER_CALL = 100
 # Of text in one call: a quarter of what a message may have.
 MAX_BYTES_PER_CALL = 4 * 1024 * 1024
 # So that the embedder never waits for us, nor its queue fills up.
@@ -56,21 +58,23 @@ class DocumentEmbedder:
     async def embed(self, texts: Sequence[str]) -> list[Vector | None]:
         """Return a vector of length 1 for each text; None where the text is refused for good."""
         vectors: list[Vector | None] = []
-        async with asyncio.TaskGroup() as group:
-            parts = [group.create_task(self._part(part)) for part in _parts(texts)]
+        with self._progress.pace.working():
+            async with asyncio.TaskGroup() as group:
+                parts = [group.create_task(self._part(part)) for part in _parts(texts)]
         for part in parts:
             vectors += part.result()
         return vectors
 
     async def _part(self, texts: Sequence[str]) -> list[Vector | None]:
         if texts == [""]:
+            self._progress.refused("")
             return [None]  # nothing to embed
         backoff = Backoff()
         while True:
             try:
                 async with self._calls:
                     vectors = await self._call(texts)
-                self._progress.embedded_documents += len(texts)
+                self._progress.embedded(texts)
                 return [*vectors]
             except Exception as error:
                 self._note(error)
@@ -80,6 +84,7 @@ class DocumentEmbedder:
                 middle = len(texts) // 2
                 return [*await self._part(texts[:middle]), *await self._part(texts[middle:])]
             if len(texts) == 1 and await self._is_its_own_fault(failure, backoff.attempts):
+                self._progress.refused(texts[0])
                 return [None]
             await backoff.wait()
 

@@ -11,14 +11,16 @@ from services.index.documents import DocumentTemplate
 from services.index.embedding import DocumentEmbedder
 from services.index.model import Batch, Change, ChangePage, Columns, Embedder, Feed, Vector
 from services.index.planning import Plan, Planner
+from services.index.stores.protocol import DamagedState, StateUnusable
 
 log = get_logger()
 
-MAX_CHANGES_PER_BATCH = 512
+# Three calls of the embedder.
+MAX_CHANGES_PER_BATCH = 300
 # Changes that were read, but are in no batch yet. Beyond them the feed has to wait.
 _MAX_WAITING_CHANGES = 1024
-# Batches whose vectors are under way while the one before is committed.
-_MAX_BATCHES_AHEAD = 2
+# One is committed while the next is embedded. More would be paid for twice after a kill.
+MAX_BATCHES_UNDER_WAY = 2
 
 Ahead = asyncio.Queue[tuple[Plan, asyncio.Task[list[Vector | None]]] | None]
 
@@ -49,7 +51,7 @@ class _Inbox:
             self._moved.notify_all()
 
     async def take(self) -> ChangePage | None:
-        """Return what has come, as soon as something has, up to 512 changes; None at the end."""
+        """Return what has come, as soon as something has, up to 300 changes; None at the end."""
         async with self._moved:
             await self._moved.wait_for(lambda: self._page is not None or self._is_closed)
             page = self._page
@@ -77,8 +79,9 @@ class Follower:
         self._documents = DocumentEmbedder(embedder, collection.space, collection.progress)
         self._progress = collection.progress
         self._is_catalog_another = False
+        self._is_state_damaged = False
         self._reconnects = Backoff()
-        # Whatever fails beside the upstreams, as a full disk does, costs all that is under way.
+        # Whatever fails beside the upstreams, as a full disk does.
         self._failures = Backoff(max_seconds=15.0)
 
     async def run(self) -> None:
@@ -86,16 +89,24 @@ class Follower:
         while True:
             try:
                 await self._follow()
-            except ExceptionGroup as errors:
-                self._is_catalog_another = errors.subgroup(_AnotherCatalog) is not None
-                if not self._is_catalog_another:
-                    log.error("following failed", space=self._collection.space.id, exc_info=errors)
             except Exception as error:
-                log.error("following failed", space=self._collection.space.id, exc_info=error)
+                self._note(error)
             await self._failures.wait()
+
+    def _note(self, error: Exception) -> None:
+        errors = error if isinstance(error, ExceptionGroup) else ExceptionGroup("", [error])
+        if errors.subgroup(DamagedState) is not None:
+            self._is_state_damaged = True
+        elif errors.subgroup(_AnotherCatalog) is not None:
+            self._is_catalog_another = True
+        else:
+            log.error("following failed", space=self._collection.space.id, exc_info=error)
 
     async def _follow(self) -> None:
         """Follow from what is durable until something fails that is not the stream."""
+        if self._is_state_damaged:
+            await self._collection.begin_again()
+            self._is_state_damaged = False
         if self._is_catalog_another:
             log.warning("another catalog, begun again", space=self._collection.space.id)
             await self._collection.drop_content()
@@ -103,13 +114,15 @@ class Follower:
         planner = Planner(
             self._template, self._collection.text_hashes, self._collection.applied_revision
         )
+        self._progress.begin(planner.position)
         while True:
             inbox = _Inbox()
-            ahead: Ahead = asyncio.Queue(_MAX_BATCHES_AHEAD)
+            ahead: Ahead = asyncio.Queue()
+            under_way = asyncio.Semaphore(MAX_BATCHES_UNDER_WAY)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(planner.position, inbox))
-                group.create_task(self._plan(planner, inbox, ahead, group))
-                group.create_task(self._commit(planner, ahead))
+                group.create_task(self._plan(planner, inbox, ahead, under_way, group))
+                group.create_task(self._commit(planner, ahead, under_way))
             # all that was read is applied; the stream is lost
             await self._reconnects.wait()
 
@@ -131,22 +144,49 @@ class Follower:
         await inbox.close()
 
     async def _plan(
-        self, planner: Planner, inbox: _Inbox, ahead: Ahead, group: asyncio.TaskGroup
+        self,
+        planner: Planner,
+        inbox: _Inbox,
+        ahead: Ahead,
+        under_way: asyncio.Semaphore,
+        group: asyncio.TaskGroup,
     ) -> None:
-        while (page := await inbox.take()) is not None:
+        while await under_way.acquire() and (page := await inbox.take()) is not None:
             plan = await planner.plan(page.changes, page.head_revision, page.catalog_id)
             texts = [text for _, text in plan.documents]
+            self._progress.planned(plan.position, texts)
             vectors = group.create_task(self._documents.embed(texts))
             await ahead.put((plan, vectors))
         await ahead.put(None)
 
-    async def _commit(self, planner: Planner, ahead: Ahead) -> None:
+    async def _commit(self, planner: Planner, ahead: Ahead, under_way: asyncio.Semaphore) -> None:
         while (item := await ahead.get()) is not None:
             plan, vectors = item
-            await self._collection.apply(self._batch(plan, await vectors))
+            await self._apply(self._batch(plan, await vectors))
             planner.applied(plan)
+            under_way.release()
             self._failures.attempts = 0
             self._progress.unchanged_documents += len(plan.retained)
+
+    async def _apply(self, batch: Batch) -> None:
+        """Apply a batch as soon as the storage takes it: its vectors may have cost money."""
+        is_paused = False
+        while True:
+            try:
+                await self._collection.apply(batch)
+            except StateUnusable as error:
+                if not is_paused:
+                    log.error(
+                        "following pauses, state not written",
+                        space=self._collection.space.id,
+                        problem=str(error),
+                    )
+                is_paused = True
+                await self._failures.wait()
+                continue
+            if is_paused:
+                log.info("following goes on", space=self._collection.space.id)
+            return
 
     def _batch(self, plan: Plan, vectors: list[Vector | None]) -> Batch:
         embedded: list[tuple[Columns, Vector]] = []

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,27 +43,39 @@ class GraphFiles:
         self._manifest = folder / "graph.json"
 
     def save(self, graph: Graph, vector_ids: NDArray[np.int64], incarnation: str) -> datetime:
-        """Write the files, through to the disk. OSError if that fails."""
+        """Write the files, through to the disk. If that fails, what was saved before stays."""
         save_time = datetime.now(UTC)
-        graph_sum = self._write(self._graph, lambda path: self._engine.save(graph, path))
         ids = vector_ids.astype("<i8").tobytes()
-        ids_sum = self._write(self._vector_ids, lambda path: path.write_bytes(ids))
-        manifest = {
-            "format": _FORMAT,
-            "incarnation": incarnation,
-            "rows": graph.rows,
-            "parameters": asdict(self._parameters),
-            "graph_sha256": graph_sum,
-            "vector_ids_sha256": ids_sum,
-            "save_time": save_time.isoformat(),
-        }
-        text = json.dumps(manifest, indent=2)
-        self._write(self._manifest, lambda path: path.write_text(text, encoding="utf-8"))
+        unfinished = [self._unfinished(path) for path in self._all]
+        try:
+            self._engine.save(graph, unfinished[0])
+            unfinished[1].write_bytes(ids)
+            manifest = {
+                "format": _FORMAT,
+                "incarnation": incarnation,
+                "rows": graph.rows,
+                "parameters": asdict(self._parameters),
+                "graph_sha256": _sha256(unfinished[0]),
+                "vector_ids_sha256": _sha256(unfinished[1]),
+                "save_time": save_time.isoformat(),
+            }
+            unfinished[2].write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+            for path in unfinished:
+                _flush(path)
+        except BaseException:
+            # what was saved before stays, and gets no less room
+            for path in unfinished:
+                path.unlink(missing_ok=True)
+            raise
+        for path in self._all:
+            self._unfinished(path).replace(path)
+        _flush(self._folder)
         return save_time
 
     def load(self, incarnation: str, last_vector_id: int) -> SavedGraph | None:
         """Return what was saved for these rows; None, and a log, if that cannot be used."""
         try:
+            self._remove_unfinished()
             if not self._manifest.exists() and not self._graph.exists():
                 return None
             return self._load(incarnation, last_vector_id)
@@ -99,20 +110,26 @@ class GraphFiles:
             raise ValueError("the graph is newer than the rows")
         return SavedGraph(graph, vector_ids, datetime.fromisoformat(manifest["save_time"]))
 
-    def _write(self, path: Path, write: Callable[[Path], object]) -> str:
-        """Replace a file as a whole; return its checksum."""
-        unfinished = path.with_name(path.name + ".new")
-        write(unfinished)
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        checksum = _sha256(unfinished)
-        unfinished.replace(path)
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        return checksum
+    @property
+    def _all(self) -> tuple[Path, Path, Path]:
+        return self._graph, self._vector_ids, self._manifest
+
+    def _unfinished(self, path: Path) -> Path:
+        return path.with_name(path.name + ".new")
+
+    def _remove_unfinished(self) -> None:
+        for path in map(self._unfinished, self._all):
+            if path.exists():
+                path.unlink()
+                log.info("unfinished file removed", folder=self._folder.name, file=path.name)
+
+
+def _flush(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _sha256(path: Path) -> str:

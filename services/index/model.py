@@ -67,6 +67,7 @@ class ChangeKind(Enum):
     UPSERT = "a product that is new or changed"
     REMOVAL = "a product that is gone"
     TUNING = "how the catalog searches; no product, so nothing for the index"
+    INVALIDATION = "what is cached elsewhere; no product, so nothing for the index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Change:
 
     revision: int
     kind: ChangeKind
-    # Of tuning, empty.
+    # Empty where there is no product.
     product_id: str = ""
     product: Product | None = None
 

@@ -59,7 +59,7 @@ class Planner:
             if change.revision <= self._position:
                 continue  # seen already
             self._position = change.revision
-            if change.kind is ChangeKind.TUNING:
+            if change.kind in (ChangeKind.TUNING, ChangeKind.INVALIDATION):
                 continue
             id_ = change.product_id
             if change.kind is ChangeKind.UPSERT and change.product is None:

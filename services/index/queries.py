@@ -20,10 +20,6 @@ MAX_VECTORS = 1000
 class CollectionsBySpace(Protocol):
     """The collections there are."""
 
-    def all(self) -> Sequence[Collection]:
-        """Return every collection."""
-        ...
-
     def find(self, space_id: str) -> Collection | None:
         """Return the collection of a space; None if there is none."""
         ...
@@ -79,8 +75,7 @@ class Queries:
         _check_limit(limit)
         if not product_id:
             raise InvalidArgument("product_id", "is required")
-        if not 1 <= len(space_ids) <= MAX_SPACES:
-            raise InvalidArgument("spaces", f"{len(space_ids)} given, 1 to {MAX_SPACES} allowed")
+        _check_spaces(space_ids)
         if len(unlike_ids) > MAX_UNLIKE:
             raise InvalidArgument("unlike", f"{len(unlike_ids)} given, at most {MAX_UNLIKE}")
         if product_id in unlike_ids:
@@ -102,9 +97,19 @@ class Queries:
             )
         return await self._collection_of([space_id]).vectors(product_ids)
 
-    def collections(self) -> Sequence[Collection]:
-        """Return all collections."""
-        return self._collections.all()
+    async def wait_for_revision(
+        self, space_ids: Sequence[str], min_revision: int
+    ) -> tuple[int, str]:
+        """Return when the first space that is ready has applied a revision.
+
+        Returns what it has applied then, and its id.
+        """
+        _check_spaces(space_ids)
+        if min_revision < 0:
+            raise InvalidArgument("min_revision", f"{min_revision} given, must be 0 or more")
+        collection = self._collection_of(space_ids)
+        await collection.arrivals.reach(min_revision)
+        return collection.applied_revision, collection.space.id
 
     def _collection_of(self, space_ids: Sequence[str]) -> Collection:
         """Return the first that is ready, or the first that will be."""
@@ -115,6 +120,11 @@ class Queries:
                 f"no collection of space {', '.join(space_ids)[:500]}", reason="SPACE_MISMATCH"
             )
         return next((collection for collection in known if collection.is_ready), known[0])
+
+
+def _check_spaces(space_ids: Sequence[str]) -> None:
+    if not 1 <= len(space_ids) <= MAX_SPACES:
+        raise InvalidArgument("spaces", f"{len(space_ids)} given, 1 to {MAX_SPACES} allowed")
 
 
 def _check_limit(limit: int) -> None:

@@ -7,6 +7,7 @@ import grpc.aio
 from services.index.collection import Collection
 from services.index.model import Found, Strategy
 from services.index.queries import Queries
+from services.index.spaces import Collections
 from vitrina.index.v1 import index_pb2, index_pb2_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -20,8 +21,9 @@ _STRATEGIES = {
 class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     """Serves the index."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, collections: Collections) -> None:
         self._queries = queries
+        self._collections = collections
 
     async def Search(
         self, request: index_pb2.SearchRequest, context: Context
@@ -68,12 +70,35 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
             vectors=vectors.astype("<f4", copy=False).tobytes(), revision=revision
         )
 
+    async def WaitForRevision(
+        self, request: index_pb2.WaitForRevisionRequest, context: Context
+    ) -> index_pb2.WaitForRevisionResponse:
+        revision, space_id = await self._queries.wait_for_revision(
+            request.spaces, request.min_revision
+        )
+        return index_pb2.WaitForRevisionResponse(revision=revision, space=space_id)
+
     async def ListCollections(
         self, request: index_pb2.ListCollectionsRequest, context: Context
     ) -> index_pb2.ListCollectionsResponse:
         return index_pb2.ListCollectionsResponse(
-            collections=[_collection(collection) for collection in self._queries.collections()]
+            collections=[_collection(collection) for collection in self._collections.all()],
+            pinned_space=self._collections.pinned_space,
         )
+
+    async def UseSpace(
+        self, request: index_pb2.UseSpaceRequest, context: Context
+    ) -> index_pb2.UseSpaceResponse:
+        await self._collections.use(request.space)
+        return index_pb2.UseSpaceResponse()
+
+    async def DropCollection(
+        self, request: index_pb2.DropCollectionRequest, context: Context
+    ) -> index_pb2.DropCollectionResponse:
+        freed_bytes = await self._collections.drop(
+            request.space, allow_missing=request.allow_missing
+        )
+        return index_pb2.DropCollectionResponse(freed_bytes=freed_bytes)
 
 
 def _plan(found: Found) -> index_pb2.Plan:
@@ -102,6 +127,11 @@ def _collection(collection: Collection) -> index_pb2.Collection:
         truncated_documents=progress.truncated_documents,
         memory_bytes=collection.memory_bytes,
         stalled_by=progress.stalled_by.value,
+        pending_documents=progress.pending_documents,
+        pending_tokens=progress.pending_tokens,
+        pending_seconds=progress.pending_seconds,
+        embedded_tokens=progress.embedded_tokens,
+        is_followed=progress.is_followed,
     )
     if collection.graph_save_time is not None:
         message.graph_save_time.FromDatetime(collection.graph_save_time)

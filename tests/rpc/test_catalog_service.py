@@ -1,6 +1,8 @@
 """CatalogService over gRPC, on a real file."""
 
+import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,11 @@ import pytest
 from google.protobuf import json_format, struct_pb2
 from google.rpc import error_details_pb2
 
+from services.common.errors import DeadlineExceeded
+from services.common.rpc_status import calling
 from tests.catalog_support import Stubs, field_of, message, reason_of, serving_catalog
 from vitrina.catalog.v1 import catalog_pb2 as pb
+from vitrina.catalog.v1 import retrieval_pb2
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -304,3 +309,40 @@ async def test_the_whole_product_survives_json(stubs: Stubs) -> None:
     as_json = json_format.MessageToDict(written.product)
     assert json_format.ParseDict(as_json, pb.Product()) == written.product
     assert as_json["stock"] == str(2**53 + 1)
+
+
+async def test_a_read_waits_for_its_revision(stubs: Stubs) -> None:
+    await upsert(stubs, message("a", stock=1))
+    request = pb.GetProductRequest(id="a", min_revision=2)
+    reading = asyncio.ensure_future(stubs.catalog.GetProduct(request, timeout=20))
+    at_once = await stubs.catalog.GetProduct(pb.GetProductRequest(id="a", min_revision=1))
+    assert at_once.product.stock == 1
+    assert not reading.done()
+    await upsert(stubs, message("a", stock=2))
+    read = await reading
+    assert (read.product.stock, read.revision) == (2, 2)
+
+
+async def test_a_read_of_a_revision_that_does_not_come_ends_in_time(stubs: Stubs) -> None:
+    await upsert(stubs, message("a"))
+    # Past its deadline the caller would not learn the revision.
+    with pytest.raises(DeadlineExceeded) as late, calling("catalog"):
+        await stubs.catalog.GetProduct(pb.GetProductRequest(id="a", min_revision=9), timeout=0.5)
+    assert (late.value.reason, late.value.metadata) == ("REVISION_NOT_REACHED", {"revision": "1"})
+
+
+async def test_a_read_does_not_wait_for_a_revision_below_zero(stubs: Stubs) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stubs.catalog.GetProduct(pb.GetProductRequest(id="a", min_revision=-1))
+    assert (refused.value.code(), field_of(refused.value)) == (INVALID, "min_revision")
+
+
+async def test_who_waits_to_read_does_not_hold_up_a_drain(tmp_path: Path) -> None:
+    async with serving_catalog(tmp_path, grace_seconds=5) as stubs:
+        request = pb.GetProductRequest(id="a", min_revision=1)
+        reading = asyncio.ensure_future(stubs.catalog.GetProduct(request, timeout=20))
+        await stubs.retrieval.GetCatalogStatus(retrieval_pb2.GetCatalogStatusRequest())
+        started = time.monotonic()
+    with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
+        await reading
+    assert time.monotonic() - started < 3

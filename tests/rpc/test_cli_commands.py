@@ -17,7 +17,7 @@ REJECTS = ["p.csv.rejects", "r", "stdin.rejects"]
 SUBCOMMANDS = [
     "up", "import", "search", "similar", "suggest", "get", "delete", "status", "eval", "rules",
     "rules put", "rules list", "rules delete", "rules log", "synonyms", "synonyms put",
-    "synonyms list", "synonyms delete",
+    "synonyms list", "synonyms delete", "spaces", "spaces use", "spaces drop", "spaces compare",
 ]  # fmt: skip
 
 
@@ -144,6 +144,16 @@ async def test_how_commands_fail(fake: FakeGateway, address: str) -> None:
         assert ended.code == code
         assert message in ended.err
     assert sorted(fake.products) == ["L-0", "L-1", "L-2"]
+
+
+async def test_get_waits_for_a_revision_and_delete_until_no_search_finds_it(
+    fake: FakeGateway, address: str
+) -> None:
+    read = await vitrina("get", "L-1", "--min-revision", "7", "--address", address)
+    removed = await vitrina("delete", "L-1", "--yes", "--wait", "--address", address)
+    assert (read.code, removed.code) == (0, 0), read.err + removed.err
+    assert [request.min_revision for request in fake.readings] == [7]
+    assert [request.wait_searchable for request in fake.removals] == [True]
 
 
 async def test_delete_removes(fake: FakeGateway, address: str) -> None:

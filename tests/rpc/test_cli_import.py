@@ -218,19 +218,19 @@ async def test_rows_before_damage_go_in_and_the_damage_is_said(
 
 
 async def test_wait_returns_when_the_answering_collection_has_the_last_revision(
-    fake: FakeGateway, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake: FakeGateway, address: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(searchable, "_POLL_SECONDS", 0.001)
     fake.lag = 5
     report = await imported(address, products(tmp_path, 10), wait=True)
     assert report.searchable_seconds is not None
     assert fake.lag == 0
+    # A wait, then a look for the bar, in turn; the first look was whether there is a gateway.
+    assert fake.waits == [10] * 5
 
 
 async def test_an_index_that_stands_still_is_said(
     fake: FakeGateway, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searchable, "_POLL_SECONDS", 0.001)
     monkeypatch.setattr(searchable, "PATIENCE_SECONDS", 0.0)
     fake.lag = 1_000_000
     report = await imported(address, products(tmp_path, 10), wait=True)

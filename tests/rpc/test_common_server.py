@@ -58,6 +58,19 @@ class Servicer(index_pb2_grpc.IndexServiceServicer):
     ) -> pb.GetVectorsResponse:
         raise NotImplementedError
 
+    async def WaitForRevision(
+        self, request: pb.WaitForRevisionRequest, context: Any
+    ) -> pb.WaitForRevisionResponse:
+        raise NotImplementedError
+
+    async def UseSpace(self, request: pb.UseSpaceRequest, context: Any) -> pb.UseSpaceResponse:
+        raise NotImplementedError
+
+    async def DropCollection(
+        self, request: pb.DropCollectionRequest, context: Any
+    ) -> pb.DropCollectionResponse:
+        raise NotImplementedError
+
     async def ListCollections(
         self, request: pb.ListCollectionsRequest, context: Any
     ) -> pb.ListCollectionsResponse:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,13 @@ from pydantic import SecretStr
 
 from services.common.errors import Unavailable
 from services.common.rpc_status import calling
-from tests.embedder_support import embedder_stub, settings_with, vectors_of
+from tests.embedder_support import (
+    MINILM_FOLDER,
+    another_model,
+    embedder_stub,
+    settings_with,
+    vectors_of,
+)
 from tests.fake_gemini import (
     Broken,
     FakeGemini,
@@ -29,6 +36,8 @@ from tests.fake_gemini import (
 from vitrina.embedder.v1 import embedder_pb2 as pb
 
 DIMENSIONS = 32
+# As the API numbers task types.
+DOCUMENT_TASK = 2
 
 
 @dataclass
@@ -96,6 +105,47 @@ async def test_a_quota_that_is_back_soon_costs_time_only(setup: Setup) -> None:
     assert response.space.startswith("gemini-")
     assert not response.skipped
     assert len(setup.fake.requests) == 2
+
+
+async def test_documents_without_quota_hold_up_no_query(setup: Setup) -> None:
+    setup.fake.script(Quota(retry_after_seconds=40, task_type=DOCUMENT_TASK))
+    with pytest.raises(Unavailable) as caught:
+        await setup.embed("a", purpose=pb.PURPOSE_DOCUMENT, spaces=[await gemini_of(setup)])
+    assert caught.value.metadata == {await gemini_of(setup): "QUOTA"}
+    waiting = [
+        asyncio.create_task(
+            setup.embed(*["a"] * 256, purpose=pb.PURPOSE_DOCUMENT, spaces=[await gemini_of(setup)])
+        )
+        for _ in range(4)
+    ]
+    for number in range(5):
+        started_at = time.monotonic()
+        response = await setup.embed(f"shoe {number}")
+        assert response.space.startswith("gemini-")
+        assert time.monotonic() - started_at < 1
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Unavailable}
+    # spared: one request for documents, however many were wanted
+    tasks = [task for request in setup.fake.requests for task in set(request.task_types)]
+    assert tasks.count(DOCUMENT_TASK) == 1
+
+
+async def gemini_of(setup: Setup) -> str:
+    return (await setup.spaces())["gemini"].id
+
+
+async def test_gemini_and_local_models_are_spaces_side_by_side(tmp_path: Path) -> None:
+    folders = (another_model(tmp_path / "new-model"), MINILM_FOLDER)
+    async with started(providers=("gemini", "minilm"), model_dirs=folders) as setup:
+        answer = await setup.stub.ListSpaces(pb.ListSpacesRequest())
+        assert [space.model for space in answer.spaces] == [
+            "gemini-embedding-001",
+            "new-model",
+            MINILM_FOLDER.name,
+        ]
+        for space in answer.spaces:
+            got = await setup.embed("shoe", purpose=pb.PURPOSE_DOCUMENT, spaces=[space.id])
+            assert (got.space, got.dimensions) == (space.id, space.dimensions)
 
 
 async def test_a_quota_that_is_gone_falls_back_and_is_not_asked_for_again(setup: Setup) -> None:

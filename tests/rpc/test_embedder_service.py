@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,14 @@ from services.common.rpc_status import calling
 from services.common.server import serving
 from services.embedder.__main__ import compose
 from services.embedder.providers.base import ProviderUnusable
-from tests.embedder_support import embedder_stub, hashed, settings_with, vectors_of
+from tests.embedder_support import (
+    MINILM_FOLDER,
+    another_model,
+    embedder_stub,
+    hashed,
+    settings_with,
+    vectors_of,
+)
 from tests.support import free_port
 from vitrina.embedder.v1 import embedder_pb2 as pb
 from vitrina.embedder.v1 import embedder_pb2_grpc
@@ -156,7 +164,7 @@ async def test_too_much_at_once_is_an_overload() -> None:
 
 async def test_without_a_usable_model_the_start_fails(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a model")
-    settings = settings_with(providers=("gemini", "minilm"), model_dir=tmp_path)
+    settings = settings_with(providers=("gemini", "minilm"), model_dirs=(tmp_path,))
     with pytest.raises(ProviderUnusable, match="no provider could be opened: minilm"):
         async with serving(compose(settings)):
             pass
@@ -164,10 +172,50 @@ async def test_without_a_usable_model_the_start_fails(tmp_path: Path) -> None:
 
 async def test_a_damaged_model_leaves_the_others(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a model")
-    settings = settings_with(providers=("minilm", "hashing"), model_dir=tmp_path)
+    settings = settings_with(providers=("minilm", "hashing"), model_dirs=(tmp_path,))
     async with embedder_stub(settings) as stub:
         response = await embed(stub, "shoe")
     assert response.space.startswith("hashing-")
+
+
+async def test_model_folders_are_spaces_side_by_side_in_their_order(tmp_path: Path) -> None:
+    new = another_model(tmp_path / "new-model")
+    settings = settings_with(providers=("minilm", "hashing"), model_dirs=(new, MINILM_FOLDER))
+    async with embedder_stub(settings) as stub:
+        spaces = (await stub.ListSpaces(pb.ListSpacesRequest())).spaces
+        vectors = [vectors_of(await embed(stub, "shoe", spaces=[space.id])) for space in spaces]
+        favourite = await embed(stub, "shoe")
+    assert [space.model for space in spaces] == ["new-model", MINILM_FOLDER.name, "words-ngrams"]
+    assert favourite.space == spaces[0].id
+    assert float(vectors[0][0] @ vectors[1][0]) < 0.99
+
+
+async def test_a_model_that_is_broken_or_missing_leaves_the_others(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(another_model(tmp_path / "whole"), broken)
+    (broken / "onnx/model.onnx").write_bytes(b"not a model")
+    folders = (tmp_path / "missing", broken, MINILM_FOLDER)
+    settings = settings_with(providers=("minilm",), model_dirs=folders)
+    async with embedder_stub(settings) as stub:
+        (space,) = (await stub.ListSpaces(pb.ListSpacesRequest())).spaces
+        assert (await embed(stub, "shoe")).space == space.id
+    assert space.model == MINILM_FOLDER.name
+
+
+async def test_two_folders_of_the_same_model_are_one_space(tmp_path: Path) -> None:
+    twins = (another_model(tmp_path / "a" / "twin"), another_model(tmp_path / "b" / "twin"))
+    async with embedder_stub(settings_with(providers=("minilm",), model_dirs=twins)) as stub:
+        (space,) = (await stub.ListSpaces(pb.ListSpacesRequest())).spaces
+        assert (await embed(stub, "shoe")).space == space.id
+
+
+async def test_another_template_is_another_space() -> None:
+    ids = []
+    for template in ("${name}", "${name}. ${brand}", "${name}"):
+        settings = settings_with(providers=("hashing",), document_template=template)
+        async with embedder_stub(settings) as stub:
+            ids.append((await stub.ListSpaces(pb.ListSpacesRequest())).spaces[0].id)
+    assert ids[0] == ids[2] != ids[1]
 
 
 async def test_the_process_starts_anywhere_and_drains(tmp_path: Path) -> None:

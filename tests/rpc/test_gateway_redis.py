@@ -27,7 +27,9 @@ def store_at(server: RedisServer, prefix: str = "test") -> RedisStore:
 
 
 def entry(body: bytes = b"body", ttl_seconds: float = 100.0) -> Entry:
-    return Entry(body, time.time() + ttl_seconds, 7, frozenset({"Audio > Auriculares ñ"}))
+    return Entry(
+        body, time.time() + ttl_seconds, ttl_seconds, 7, frozenset({"Audio > Auriculares ñ"})
+    )
 
 
 async def kept(store: RedisStore, key: str, value: Entry) -> None:

@@ -83,7 +83,7 @@ async def test_texts_are_embedded_in_large_calls_and_only_once(world: World) -> 
     await world.at_head()
     assert Counter(world.embedder.texts).most_common(1)[0][1] == 1
     assert len(world.embedder.texts) == 2000
-    assert len(world.embedder.calls) <= 16
+    assert len(world.embedder.calls) <= 24
 
 
 async def test_a_text_that_is_as_before_is_not_embedded_again(world: World) -> None:

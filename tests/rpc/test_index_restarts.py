@@ -9,13 +9,12 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import grpc.aio
 import pytest
 from google.protobuf.struct_pb2 import Value
 
 from services.common.channel import channel_to
-from services.common.errors import Unavailable
-from services.common.server import serving
-from services.index.__main__ import compose
+from services.index.following import MAX_BATCHES_UNDER_WAY, MAX_CHANGES_PER_BATCH
 from tests.index_upstreams import World, product, running
 from tests.support import free_port, until
 from vitrina.index.v1 import index_pb2 as pb
@@ -261,12 +260,6 @@ async def test_a_damaged_state_is_put_aside_and_made_again(
     assert damage is empty or (world.folder / "damaged-state.sqlite").exists()
 
 
-async def test_a_folder_is_not_shared_by_two_processes(world: World) -> None:
-    with pytest.raises(Unavailable, match="in use"):
-        async with serving(compose(world.settings())):
-            pass
-
-
 async def test_what_is_not_a_collection_is_left_alone(world: World) -> None:
     await world.stop_index()
     (world.data_dir / "index" / "notes").mkdir()
@@ -312,10 +305,53 @@ class Process:
         writer.close()
         return True
 
+    async def is_answering(self, world: World) -> None:
+        """Wait until the channel has noticed the new process."""
+
+        async def answers() -> bool:
+            try:
+                await world.collections()
+            except grpc.aio.AioRpcError:
+                return False
+            return True
+
+        await until(answers)
+
     async def end(self, number: signal.Signals) -> int:
         assert self.process is not None
         self.process.send_signal(number)
         return await self.process.wait()
+
+
+async def test_kills_while_a_space_is_built_embed_two_batches_twice_at_most(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    await world.catalog.upstream.start()
+    await world.embedder.upstream.start()
+    await world.catalog.put(*(product(f"p{n}") for n in range(2000)))
+    expected = {f"Product p{n}" for n in range(2000)}
+    process = Process(world)
+    try:
+        async with channel_to(process.address) as channel:
+            world.stub = index_pb2_grpc.IndexServiceStub(channel)
+            await process.start()
+            for share in (1, 2, 3):
+                await until(lambda: len(world.embedder.texts) > share * 500)  # noqa: B023
+                world.embedder.may_answer.clear()
+                await process.end(signal.SIGKILL)
+                world.embedder.may_answer.set()
+                await process.start()
+            await until(lambda: set(world.embedder.texts) >= expected)
+            await process.is_answering(world)
+            await world.at_head()
+        twice = len(world.embedder.texts) - 2000
+        assert twice <= 3 * MAX_BATCHES_UNDER_WAY * MAX_CHANGES_PER_BATCH
+        assert set(world.embedder.texts) == expected
+    finally:
+        if process.process is not None and process.process.returncode is None:
+            process.process.kill()
+            await process.process.wait()
+        await world.catalog.upstream.stop()
+        await world.embedder.upstream.stop()
 
 
 async def test_kills_in_the_middle_of_following_lose_and_double_nothing(tmp_path: Path) -> None:

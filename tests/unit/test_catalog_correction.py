@@ -207,3 +207,16 @@ def test_a_vocabulary_knows_what_is_left_of_it(
         assert nearest is not None
         is_likelier = likelihood(other, word) > likelihood(nearest, word)
         assert not (is_likelier and there[other] >= there[nearest])
+
+
+def test_a_short_word_alone_is_not_taken_for_one_that_begins_otherwise() -> None:
+    vocabulary = vocabulary_of({"box": 500, "leche": 300, "roja": 5})
+
+    def corrected_query(query: str) -> str:
+        words = spelt_words(query, RULES)
+        unknown = {word.folded for word in words} - set(vocabulary)
+        return corrected(query, words, unknown, vocabulary).query
+
+    assert corrected_query("xbox") == "xbox"
+    assert corrected_query("lehe") == "leche"
+    assert corrected_query("xbox roja") == "box roja"

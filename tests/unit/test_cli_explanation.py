@@ -170,3 +170,21 @@ def test_how_the_query_went_names_all_that_took_part(capsys: pytest.CaptureFixtu
     ]
     show_query(search_pb2.SearchRequest(without_rules=True), search_pb2.SearchResponse())
     assert "left out (--no-rules)" in capsys.readouterr().out
+
+
+def test_stages_that_were_left_out_are_told_with_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    info = search_pb2.AnswerInfo(
+        left_out=[
+            search_pb2.LeftOut(stage="embed", reason="CIRCUIT_OPEN"),
+            search_pb2.LeftOut(stage="cache", reason="UPSTREAM_UNAVAILABLE\x1b[31m"),
+        ]
+    )
+    lines = explained(search_pb2.SearchRequest(), capsys, BY_WORDS, info=info)
+    (told,) = [line for line in lines if line.startswith("left out")]
+    assert told.split(maxsplit=2)[2].startswith("embed (CIRCUIT_OPEN), cache (UPSTREAM_UNAVAILABLE")
+    assert "\x1b" not in told
+    assert not any(
+        "left out" in line for line in explained(search_pb2.SearchRequest(), capsys, BY_WORDS)
+    )

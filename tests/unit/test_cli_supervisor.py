@@ -144,7 +144,7 @@ async def test_wrong_settings_end_all_at_the_first_death() -> None:
     said = Said()
     script = "import sys; print('VITRINA_X: must be positive', file=sys.stderr); sys.exit(2)"
     async with supervised(said, process("gateway", script, said)) as (_, running, _ready):
-        with pytest.raises(Failure, match=r"(?s)settings are wrong.*VITRINA_X: must be positive"):
+        with pytest.raises(Failure, match=r"(?s)cannot start.*VITRINA_X: must be positive"):
             async with asyncio.timeout(10):
                 await running
     assert not any(event == "restarting" for event, _fields in said.events)

@@ -67,6 +67,23 @@ async def test_what_waits_goes_together() -> None:
     assert provider.calls == [["first"], ["q0", "q1", "q2", "q3", "q4"]]
 
 
+async def test_a_call_that_a_batch_can_hold_is_never_in_two() -> None:
+    provider = ScriptedProvider()
+    async with opened(provider) as queue:
+        first = await held_up(queue, provider)
+        rest = [
+            asyncio.ensure_future(queue.embed([f"{name}{n}" for n in range(count)], QUERY, 30))
+            for name, count in (("a", 5), ("b", 2), ("c", 3), ("d", 11))
+        ]
+        await asyncio.sleep(0)
+        provider.may_go_on.set()
+        await asyncio.gather(first, *rest)
+    whole = [["a0", "a1", "a2", "a3", "a4", "b0", "b1"], ["c0", "c1", "c2"]]
+    assert provider.calls[1] == whole[0]
+    assert provider.calls[2][:3] == whole[1]
+    assert len(provider.calls[2]) == 8
+
+
 async def test_a_query_does_not_wait_behind_documents() -> None:
     provider = ScriptedProvider()
     is_busy, may_end = threading.Event(), threading.Event()

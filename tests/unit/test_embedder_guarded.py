@@ -105,6 +105,14 @@ def test_used_up_quota_of_documents_leaves_queries_alone() -> None:
     embed(provider, QUERY)
 
 
+def test_used_up_quota_of_queries_spares_documents_too() -> None:
+    inside = Failing(QuotaExhausted(retry_after_seconds=30))
+    provider = guarded(inside)
+    fails_with(QuotaExhausted, provider, QUERY)
+    fails_with(QuotaExhausted, provider, DOCUMENT)
+    assert len(inside.calls) == 1
+
+
 def test_the_circuit_opens_after_failures_in_a_row_only() -> None:
     inside = Failing(BROKEN, None, BROKEN, BROKEN)
     provider = guarded(inside, max_attempts=1)

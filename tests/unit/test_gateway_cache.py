@@ -1,93 +1,18 @@
 """The cache, its tiers and its entries."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.answers import (
-    Answer,
-    Degradation,
-    Explanation,
-    Plan,
-    Product,
-    Provenance,
-    Result,
-    Strategy,
-)
-from services.gateway.cache import AnswerCache, Lifetimes
-from services.gateway.codec import ProtobufCodec
+from services.common import facets
+from services.gateway.answers import Answer, Degradation, Provenance
 from services.gateway.entries import Entry
-from services.gateway.queries import Filter, Mode, Query
+from services.gateway.queries import Filter, Mode
 from services.gateway.stores.memory import OVERHEAD_BYTES, MemoryStore
-from services.gateway.validity import CategoryChange, ChangeLog
-from vitrina.catalog.v1.catalog_pb2 import Product as ProductMessage
-
-
-@dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class SharedDict:
-    """A shared tier that is always up: what another gateway would see."""
-
-    def __init__(self) -> None:
-        self.is_up = True
-        self.data: dict[str, bytes] = {}
-
-    async def get(self, key: str) -> Entry | None:
-        return Entry.decode(self.data[key]) if key in self.data else None
-
-    def put(self, key: str, entry: Entry) -> None:
-        self.data[key] = entry.encode()
-
-
-def query(text: str = "lamp", category: str = "", page_size: int = 10) -> Query:
-    return Query(
-        text, page_size, min_revision=0, budget_seconds=5.0, filter=Filter.parse("", category)
-    )
-
-
-def product(product_id: str, category: str) -> Product:
-    return ProductMessage(id=product_id, name="Lamp", category=category, price="5.00")
-
-
-def answer(*categories: str, revision: int = 1, computed_at: float = 1_000_000.0) -> Answer:
-    results = [
-        Result(product(f"p{n}", category), Explanation(0.75, semantic_rank=n + 1, cosine=0.5))
-        for n, category in enumerate(categories)
-    ]
-    plan = Plan(Strategy.EXACT, 9, 8, len(results))
-    return Answer(results, revision, "space-a", frozenset(), plan, computed_at)
-
-
-class World:
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.changes = ChangeLog()
-        self.changes.begin("catalog-1", 1)
-        self.shared = SharedDict()
-        self.cache = self.gateway()
-
-    def gateway(self) -> AnswerCache:
-        return AnswerCache(
-            MemoryStore(1 << 20, clock=self.clock),
-            self.shared,
-            self.changes,
-            ProtobufCodec(),
-            Lifetimes(answer=300, unbounded_answer=30, vector=1000),
-            self.clock,
-        )
-
-    def key(self, asked: Query, space: str = "space-a") -> str:
-        key = self.cache.answer_key(asked, space)
-        assert key is not None
-        return key
+from services.gateway.validity import CategoryChange
+from tests.cache_world import World, answer, query
 
 
 @pytest.fixture
@@ -98,7 +23,7 @@ def world() -> World:
 async def test_an_answer_comes_back_as_it_was(world: World) -> None:
     asked, kept = query(category="Home"), answer("Home", "Home > Lamps")
     world.cache.keep_answer(world.key(asked), asked, kept)
-    assert await world.cache.find_answer(world.key(asked), 0) == (kept, Provenance.MEMORY)
+    assert await world.cache.find_answer(world.key(asked), 0) == (kept, Provenance.MEMORY, False)
 
 
 async def test_another_gateway_finds_it_in_the_shared_tier_and_then_in_its_own(
@@ -128,26 +53,28 @@ async def test_a_change_elsewhere_leaves_it_alone(world: World) -> None:
 
 async def test_min_revision_passes_an_older_entry_by(world: World) -> None:
     asked = query()
+    world.changes.begin("catalog-1", 7)
     world.cache.keep_answer(world.key(asked), asked, answer("Home", revision=7))
     assert await world.cache.find_answer(world.key(asked), 7) is not None
     assert await world.cache.find_answer(world.key(asked), 8) is None
 
 
-async def test_the_expiry_is_absolute(world: World) -> None:
+async def test_a_corrected_query_depends_on_the_words_of_all_categories(world: World) -> None:
     asked = query(category="Home")
-    world.cache.keep_answer(world.key(asked), asked, answer("Home"))
-    for _ in range(3):
-        world.clock.now += 99
-        assert await world.cache.find_answer(world.key(asked), 0) is not None
-    world.clock.now += 4
-    assert world.cache.memory.get(world.key(asked)) is None
+    corrected = replace(answer("Home"), corrected_query="lamp")
+    world.cache.keep_answer(world.key(asked), asked, corrected)
+    world.changes.apply([CategoryChange(2, None, "Garden")])
+    world.wait(31)
+    assert await world.cache.find_answer(world.key(asked), 0) is None
 
 
-async def test_an_answer_that_no_category_bounds_lives_shorter(world: World) -> None:
-    asked = query()
-    world.cache.keep_answer(world.key(asked), asked, answer("Home"))
-    world.clock.now += 31
-    assert world.cache.memory.get(world.key(asked)) is None
+async def test_an_answer_with_wider_counts_falls_with_a_change_in_its_category_too(
+    world: World,
+) -> None:
+    asked = replace(query(category="Home"), facets=facets.parse(["category(ignore_own_filter)"]))
+    world.cache.keep_answer(world.key(asked), asked, answer("Home > Lamps"))
+    world.changes.apply([CategoryChange(2, None, "Home > Chairs")])
+    assert await world.cache.find_answer(world.key(asked), 0) is None
 
 
 async def test_no_results_fall_with_any_change(world: World) -> None:
@@ -198,8 +125,10 @@ def test_without_a_known_catalog_there_is_no_key(world: World) -> None:
 
 async def test_foreign_bytes_under_our_key_are_a_miss(world: World) -> None:
     asked = query()
-    body = Entry(b"\xff\xff\xff", 2e9, 1, frozenset()).encode()
-    for data in (b"", b"\n", b"\x80\x04pickle", b"[1,2]\n", b"[99,1,1,[]]\nx", body):
+    body = Entry(b"\xff\xff\xff", 2e9, 300.0, 1, frozenset()).encode()
+    endless = b"[2,1,1,1,Infinity,[],true]\nx"
+    deep = b"[" * 100_000 + b"\n"
+    for data in (b"", b"\n", b"\x80\x04pickle", b"[1,2]\n", b"[99,1,1,[]]\nx", endless, deep, body):
         world.shared.data[world.key(asked)] = data
         assert await world.cache.find_answer(world.key(asked), 0) is None
 
@@ -221,7 +150,7 @@ def test_an_entry_survives_the_wire(
     body: bytes, expires_at: float, revision: int, touched: frozenset[str]
 ) -> None:
     touched = frozenset(path.encode("utf-8", "ignore").decode() for path in touched)
-    entry = Entry(body, expires_at, revision, touched)
+    entry = Entry(body, expires_at, 300.0, revision, touched, not revision % 2, 30.0)
     assert Entry.decode(entry.encode()) == entry
 
 
@@ -230,11 +159,11 @@ def test_the_memory_tier_stays_in_its_bounds_and_never_mixes_entries_up(
     puts: list[tuple[int, int]],
 ) -> None:
     limit = 10_000
-    store = MemoryStore(limit, clock=lambda: 0.0)
+    store = MemoryStore(limit, clock=lambda: 0.0, wall_clock=lambda: 0.0)
     newest: dict[str, bytes] = {}
     for number, size in puts:
         newest[str(number)] = bytes([number]) * size
-        store.put(str(number), Entry(newest[str(number)], 1.0))
+        store.put(str(number), Entry(newest[str(number)], 1.0, 1.0))
         assert store.size_bytes <= limit
         kept = store.get(str(number))
         assert kept is not None
@@ -246,8 +175,8 @@ def test_the_memory_tier_stays_in_its_bounds_and_never_mixes_entries_up(
 
 
 def test_an_entry_larger_than_the_tier_is_left_out_and_replaces_its_older_self() -> None:
-    store = MemoryStore(2_000, clock=lambda: 0.0)
-    store.put("a", Entry(b"small", 1.0))
-    store.put("a", Entry(b"x" * 5_000, 1.0))
+    store = MemoryStore(2_000, clock=lambda: 0.0, wall_clock=lambda: 0.0)
+    store.put("a", Entry(b"small", 1.0, 1.0))
+    store.put("a", Entry(b"x" * 5_000, 1.0, 1.0))
     assert store.get("a") is None
     assert store.size_bytes == 0

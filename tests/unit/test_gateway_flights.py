@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
+from services.common import deadlines
+from services.common.errors import Unavailable
 from services.gateway.flights import Flights
+from tests.support import until
 
 
 class Work:
@@ -82,3 +85,58 @@ async def test_a_failure_reaches_every_waiter() -> None:
         *(flights.join("key", fail) for _ in range(3)), return_exceptions=True
     )
     assert [type(outcome) for outcome in outcomes] == [LookupError] * 3
+
+
+async def test_a_flight_that_was_left_does_not_take_its_successor_with_it() -> None:
+    flights: Flights[int] = Flights()
+    left, work = Work(), Work()
+    leaving = asyncio.create_task(flights.join("key", left))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    first = asyncio.create_task(flights.join("key", work))
+    await until(lambda: left.cancelled == 1)
+    second = asyncio.create_task(flights.join("key", work))
+    await asyncio.sleep(0)
+    work.may_end.set()
+    assert [await first, await second] == [(1, False), (1, True)]
+
+
+async def test_work_that_was_begun_ends_without_anybody_who_waits_and_can_be_joined() -> None:
+    flights: Flights[int] = Flights()
+    work = Work()
+    assert flights.begin("key", work)
+    assert not flights.begin("key", work)
+    joining = asyncio.create_task(flights.join("key", work))
+    await asyncio.sleep(0)
+    joining.cancel()
+    await asyncio.wait([joining])
+    work.may_end.set()
+    assert await flights.join("key", work) == (1, True)
+    assert work.cancelled == 0
+
+
+async def test_work_that_was_begun_is_not_bound_by_the_deadline_of_the_call_at_work() -> None:
+    flights: Flights[float] = Flights()
+    left_seconds: list[float] = []
+
+    async def work() -> float:
+        left_seconds.append(deadlines.remaining_seconds(default=60.0))
+        return left_seconds[0]
+
+    deadlines.start(0.001)
+    flights.begin("key", work)
+    await until(lambda: bool(left_seconds))
+    assert left_seconds == [60.0]
+
+
+async def test_an_error_of_work_that_nobody_waits_for_disturbs_nobody() -> None:
+    flights: Flights[int] = Flights()
+
+    async def work() -> int:
+        raise Unavailable("not now")
+
+    flights.begin("key", work)
+    await until(lambda: flights.begin("key", work))
+    with pytest.raises(Unavailable):
+        await flights.join("key", work)

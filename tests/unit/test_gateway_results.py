@@ -188,15 +188,36 @@ class TestFacets:
         assert shop.catalog.limits == [1_000]
 
 
+class TestSpelling:
+    async def test_what_no_word_of_a_category_finds_falls_with_words_of_others(
+        self, shop: World
+    ) -> None:
+        asked: dict[str, object] = {
+            "text": "zzz",
+            "filter": Filter.parse("", "Home > Lamps"),
+            "mode": Mode.LEXICAL,
+        }
+        await shop.search(**asked)
+        assert (await shop.search(**asked)).provenance is Provenance.MEMORY
+        # Now another category's word is known, or is no more: a correction may be due.
+        shop.changes.apply([CategoryChange(2, "Garden", None)])
+        assert (await shop.search(**asked)).provenance is Provenance.COMPUTED
+
+
 class TestOrder:
     async def test_an_order_is_over_what_words_find_alone(self, shop: World) -> None:
         served = await shop.search(order_by="price", page_size=100)
         assert ids(served) == [f"l{number:02}" for number in range(30)]
         assert shop.index.trouble.calls == 0
 
-    async def test_where_words_find_nothing_what_is_near_is_ordered(self, shop: World) -> None:
-        shop.catalog.products["c07"].price = "1.00"
+    async def test_where_words_find_nothing_there_is_nothing_to_order(self, shop: World) -> None:
         served = await shop.search(text="stool", order_by="price")
+        assert ids(served) == []
+        assert served.answer.is_total_exact
+
+    async def test_by_meaning_alone_what_is_near_is_ordered(self, shop: World) -> None:
+        shop.catalog.products["c07"].price = "1.00"
+        served = await shop.search(order_by="price", mode=Mode.SEMANTIC)
         assert ids(served)[0] == "c07"
 
     async def test_rules_leave_an_order_alone(self, shop: World) -> None:
@@ -245,6 +266,18 @@ class TestRules:
             served = await shop.search(mode=mode, without_rules=True)
             assert ids(served)[0] != "c29"
             assert served.answer.rule_ids == ()
+
+    async def test_more_rules_than_the_catalog_is_asked_about_fail_no_search(
+        self, shop: World
+    ) -> None:
+        many = [Boost(f"price < {number}", 1.01) for number in range(120)]
+        shop.catalog.rules = [
+            rule(id=f"r{number}", pins={f"x{number}-{n}": n + 1 for n in range(50)}, boosts=many)
+            for number in range(60)
+        ]
+        served = await shop.search(facets=facets.parse(["brand"]))
+        assert len(served.answer.results) == 10
+        assert len(shop.catalog.conditions) == 100
 
     async def test_what_a_rule_did_is_told_on_later_pages_too(self, shop: World) -> None:
         shop.catalog.rules = [rule(pins={"c29": 15})]
@@ -305,8 +338,8 @@ class TestPopularity:
         async with Popularity(world.catalog) as popularity:
             for text in ("lamp", "lapm"):
                 popularity.count(text, (await world.search(text=text)).answer)
-            nothing = await world.search(text="zzz", mode=Mode.LEXICAL)
-            popularity.count("zzz", nothing.answer)
+            # Something is near everything.
+            popularity.count("zzz", (await world.search(text="zzz")).answer)
         assert world.catalog.asked == {"lamp": 2}
 
     async def test_what_could_not_be_told_is_told_later(self, world: World) -> None:

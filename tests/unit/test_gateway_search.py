@@ -1,6 +1,7 @@
 """How queries are answered when things go well, and when they do not."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -9,13 +10,18 @@ from services.common.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    Overloaded,
     Unavailable,
 )
-from services.gateway.answers import Degradation, Provenance, Strategy
+from services.gateway.answers import Degradation, LeftOut, Provenance, Strategy
+from services.gateway.breakers import FAILURES_UNTIL_OPEN
 from services.gateway.queries import Filter, Mode, SimilarQuery
 from services.gateway.validity import CategoryChange
 from tests.gateway_world import LAMPS, World, ids
 from tests.support import until
+
+# For a busy machine: proven are bounds, not speeds.
+MARGIN_SECONDS = 0.5
 
 
 @pytest.fixture
@@ -90,6 +96,9 @@ async def test_without_a_vector_or_an_index_words_answer_and_say_so(
     assert served.answer.degraded == {Degradation.LEXICAL_ONLY}
     assert served.answer.plan.strategy is Strategy.TEXT
     assert served.answer.space == ""
+    stage = "embed" if broken == "embedder" else "index"
+    reason = "DEADLINE_EXCEEDED" if trouble == "hangs" else "UPSTREAM_UNAVAILABLE"
+    assert served.answer.left_out == (LeftOut(stage, reason),)
 
 
 async def test_no_ready_space_means_words(world: World) -> None:
@@ -102,6 +111,7 @@ async def test_a_space_that_the_index_refuses_means_words_and_a_second_look(worl
     world.index.trouble.error = FailedPrecondition("another space", reason="SPACE_MISMATCH")
     served = await world.search()
     assert served.answer.degraded == {Degradation.LEXICAL_ONLY}
+    assert served.answer.left_out == (LeftOut("index", "SPACE_MISMATCH"),)
 
 
 async def test_another_space_than_the_best_one_is_labelled_and_not_cached(world: World) -> None:
@@ -194,6 +204,7 @@ async def test_without_words_vectors_answer_and_say_so(world: World) -> None:
         served = await world.search(mode=mode)
         assert ids(served) == LAMPS
         assert served.answer.degraded == {Degradation.SEMANTIC_ONLY}
+        assert served.answer.left_out == (LeftOut("text", "UPSTREAM_UNAVAILABLE"),)
 
 
 async def test_words_alone_are_whole_where_words_were_asked_for(world: World) -> None:
@@ -238,6 +249,105 @@ async def test_a_wrong_argument_is_not_taken_for_an_outage(world: World) -> None
     world.index.trouble.error = InvalidArgument("category", "no")
     with pytest.raises(InvalidArgument):
         await world.search()
+
+
+@pytest.mark.parametrize("broken", ["embedder", "index", "words"])
+async def test_a_part_that_fails_again_and_again_is_not_asked(world: World, broken: str) -> None:
+    if broken == "words":
+        world.catalog.words_trouble.error = Unavailable("gone")
+    part = {
+        "embedder": world.embedder.trouble,
+        "index": world.index.trouble,
+        "words": world.catalog.words_trouble,
+    }[broken]
+    part.error = Unavailable("gone")
+    for _ in range(FAILURES_UNTIL_OPEN):
+        await world.search(skip_cache=True)
+    calls = part.calls
+    served = await world.search(skip_cache=True)
+    assert part.calls == calls
+    assert [each.reason for each in served.answer.left_out] == ["CIRCUIT_OPEN"]
+    assert ids(served) == LAMPS
+
+
+async def test_mistakes_of_callers_do_not_stop_others(world: World) -> None:
+    world.index.trouble.error = InvalidArgument("filter", "no")
+    for _ in range(2 * FAILURES_UNTIL_OPEN):
+        with pytest.raises(InvalidArgument):
+            await world.search(skip_cache=True)
+    world.index.trouble.error = FailedPrecondition("another space", reason="SPACE_MISMATCH")
+    for _ in range(2 * FAILURES_UNTIL_OPEN):
+        await world.search(skip_cache=True)
+    world.index.trouble.error = None
+    assert not (await world.search()).answer.left_out
+
+
+async def test_an_answer_without_one_of_its_stages_is_not_kept(world: World) -> None:
+    world.index.vectors_trouble.error = Unavailable("gone")
+    served = await world.search(diversity=0.5)
+    assert served.answer.left_out == (LeftOut("diversity", "UPSTREAM_UNAVAILABLE"),)
+    # Without the words nothing is known of the shop's rules.
+    world.catalog.words_trouble.error = Unavailable("gone")
+    served = await world.search(mode=Mode.SEMANTIC)
+    assert served.answer.left_out == (LeftOut("text", "UPSTREAM_UNAVAILABLE"),)
+    assert not served.answer.degraded
+    assert world.cache.memory.entry_count == 1  # the vector
+
+
+async def test_a_later_page_tells_what_its_result_lacks(world: World) -> None:
+    world.embedder.trouble.error = Unavailable("gone")
+    first = await world.search(page_size=2)
+    world.embedder.trouble.error = None
+    second = await world.search(page_size=2, page_token=first.answer.next_page_token)
+    assert ids(second) == LAMPS[2:]
+    assert second.answer.left_out == (LeftOut("embed", "UPSTREAM_UNAVAILABLE"),)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+async def test_a_catalog_that_hangs_ends_a_query_in_time(world: World, mode: Mode) -> None:
+    world.catalog.trouble.hangs = True
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        await world.search(budget_seconds=0.4, mode=mode)
+    assert time.monotonic() - began < 0.4 + MARGIN_SECONDS
+
+
+async def test_however_many_stages_hang_words_and_products_have_their_time(world: World) -> None:
+    world.embedder.trouble.hangs = world.index.trouble.hangs = True
+    began = time.monotonic()
+    for mode in Mode:
+        assert ids(await world.search(budget_seconds=0.4, mode=mode, skip_cache=True)) == LAMPS
+    assert time.monotonic() - began < 3 * (0.4 + MARGIN_SECONDS)
+
+
+async def test_beyond_the_bound_searches_are_refused_and_kept_answers_are_served() -> None:
+    world = World(max_searches_in_flight=2)
+    kept = await world.search(text="lamp-1")
+    world.index.may_answer = asyncio.Event()
+    calls = world.index.trouble.calls
+    # Two are computed and two wait; they have more time than the test takes.
+    under_way = [
+        asyncio.create_task(world.search(text=f"lamp-{number}", budget_seconds=60.0))
+        for number in (2, 3, 4, 5)
+    ]
+    await until(lambda: world.index.trouble.calls == calls + 2)
+    with pytest.raises(Overloaded):
+        await world.search(text="lamp")
+    assert (await world.search(text="lamp-1")).answer == kept.answer
+    world.index.may_answer.set()
+    await asyncio.gather(*under_way)
+    assert (await world.search(text="lamp")).provenance is Provenance.COMPUTED
+
+
+async def test_who_waits_for_a_place_in_vain_is_told_in_time() -> None:
+    world = World(max_searches_in_flight=1)
+    world.index.may_answer = asyncio.Event()
+    first = asyncio.create_task(world.search(text="lamp-1", budget_seconds=60.0))
+    await until(lambda: world.index.trouble.calls == 1)
+    with pytest.raises(Overloaded):
+        await world.search(text="lamp-2", budget_seconds=0.2)
+    world.index.may_answer.set()
+    await first
 
 
 async def test_similar_products_leave_out_the_product(world: World) -> None:

@@ -138,6 +138,10 @@ class Store(Protocol):
         """Remove a product if it is there."""
         ...
 
+    async def invalidate(self, category: str | None) -> int:
+        """Take a revision of the kind INVALIDATION for a category, or for everything; return it."""
+        ...
+
     async def get(self, ids: Sequence[str]) -> Products:
         """Return those that are there, each once, in any order."""
         ...

@@ -1,21 +1,16 @@
 """A SQLite file: one connection that writes, and several that read meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from services.catalog.stores import filtering, ordering
-from services.common.errors import Overloaded, Unavailable
-from services.common.telemetry import get_logger
-
-log = get_logger()
+from services.catalog.stores import failures, filtering, ordering, soundness
+from services.common.errors import Overloaded
 
 T = TypeVar("T")
 
@@ -38,21 +33,20 @@ _PRAGMAS = {
 }
 
 
-@asynccontextmanager
-async def _failures_named() -> AsyncIterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        # The driver's words alone: the rest of the error is SQL.
-        log.error("store failed", problem=str(error.orig))
-        raise Unavailable("the store of the catalog does not answer") from error
-
-
 class Database:
-    """Runs statements: reads at once, writes one after another. Open it with `async with`."""
+    """Runs statements: reads at once, writes one after another. Open it with `async with`.
 
-    def __init__(self, path: Path, *, readers: int) -> None:
+    To open it raises StartRefused where the file is damaged or cannot be written. Later, a
+    statement that the file fails raises Unavailable: STORAGE_FULL, STORAGE_DAMAGED,
+    STORAGE_BUSY or STORAGE_FAILED. `on_damage` is called, in the event loop, where a
+    statement finds something damaged.
+    """
+
+    def __init__(
+        self, path: Path, *, readers: int, on_damage: Callable[[], None] = lambda: None
+    ) -> None:
         self._path = path
+        self._on_damage = on_damage
         self._writer = create_async_engine(
             URL.create("sqlite+aiosqlite", database=str(path)),
             pool_size=1,
@@ -82,6 +76,7 @@ class Database:
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._path.parent.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(soundness.ensure, self._path)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -110,7 +105,9 @@ class Database:
                 try:
                     return transaction(connection)
                 finally:
-                    connection.exec_driver_sql("COMMIT")
+                    # Some errors end the transaction themselves.
+                    if _driver_of(connection).in_transaction:
+                        connection.exec_driver_sql("COMMIT")
 
         return await self._read(work)
 
@@ -121,7 +118,7 @@ class Database:
         except TimeoutError as error:
             raise Overloaded("too many reads at once") from error
         try:
-            async with _failures_named():
+            with failures.named(self._on_damage):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._free_readers.release()
@@ -153,7 +150,7 @@ class Database:
         after_commit: Callable[[T], None],
     ) -> T:
         try:
-            async with _failures_named():
+            with failures.named(self._on_damage):
                 async with self._writer.begin() as connection:
                     result = await transaction(connection)
                 after_commit(result)
@@ -164,6 +161,10 @@ class Database:
     async def write_sync(self, transaction: Callable[[Connection], None]) -> None:
         """Run a transaction that is written for a synchronous connection."""
         await self.write(lambda connection: connection.run_sync(transaction))
+
+
+def _driver_of(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 def _prepare(engine: Engine, pragmas: Mapping[str, str], *, begin: str | None) -> None:

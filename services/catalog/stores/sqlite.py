@@ -35,6 +35,7 @@ from services.catalog.stores import (
     wording,
 )
 from services.catalog.stores.database import Database
+from services.catalog.stores.mending import WordsMender
 from services.catalog.stores.tables import product_of, row_of
 from services.catalog.suggesting.popular import PopularQueries, QueryCount
 from services.catalog.text import (
@@ -65,9 +66,10 @@ class SqliteStore:
         on_commit: Callable[[int], None],
         text_rules: Rules | None = None,
     ) -> None:
-        self._database = Database(path, readers=readers)
-        self._bm25 = f"bm25({', '.join(f'{weight:g}' for weight in text_weights)})"
         self._text_rules = text_rules or Rules()
+        self._mender = WordsMender(self._text_rules)
+        self._database = Database(path, readers=readers, on_damage=self._mender.look)
+        self._bm25 = f"bm25({', '.join(f'{weight:g}' for weight in text_weights)})"
         self._holdings = Holdings()
         self._popular = PopularQueries()
         self._on_commit = on_commit
@@ -77,6 +79,7 @@ class SqliteStore:
         async with AsyncExitStack() as opening:
             await opening.enter_async_context(self._database)
             await self._database.write_sync(migrate)
+            await opening.enter_async_context(self._mender.of(self._database))
             await self._database.write(
                 lambda connection: wording.index_by_rules(connection, self._text_rules)
             )
@@ -242,6 +245,17 @@ class SqliteStore:
         return await self._database.write(
             transaction, lambda done: self._committed(done.revision, difference)
         )
+
+    async def invalidate(self, category: str | None) -> int:
+        """Take a revision that changes no product."""
+
+        async def transaction(connection: AsyncConnection) -> int:
+            revision = await connection.run_sync(revisions.newest) + 1
+            change = Change(revision, ChangeKind.INVALIDATION, "", category, category)
+            await revisions.advance(connection, [change])
+            return revision
+
+        return await self._database.write(transaction, self._on_commit)
 
     def _committed(self, revision: int, difference: Difference) -> None:
         self._holdings.apply(difference)

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterable, Sequence
 
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.catalog.pacing import paced
@@ -10,6 +12,7 @@ from services.catalog.products import Product
 from services.catalog.stores import statements
 from services.catalog.stores.tables import product_of
 from services.catalog.text import Rules
+from services.common.errors import Unavailable
 from services.common.telemetry import get_logger
 
 log = get_logger()
@@ -43,6 +46,31 @@ async def index_by_rules(connection: AsyncConnection, rules: Rules) -> None:
         return
     log.info("indexing words by new rules", rules=rules.name, products=state.product_count)
     await connection.execute(statements.DELETE_ALL_WORDS)
+    await _index_all(connection, rules)
+
+
+async def made_again(connection: AsyncConnection, rules: Rules) -> bool:
+    """Index all products in a new table, if the content of the old one is damaged.
+
+    False if it is not. Unavailable (STORAGE_DAMAGED) if pages are: to drop a table gives
+    its pages away, and what is damaged may claim those of others.
+    """
+    if (await connection.execute(text("PRAGMA quick_check(1)"))).scalar_one() != "ok":
+        raise Unavailable("pages of the database are damaged", reason="STORAGE_DAMAGED")
+    try:
+        await connection.execute(text("INSERT INTO words(words) VALUES ('integrity-check')"))
+    except DatabaseError:
+        created_by = text("SELECT sql FROM sqlite_schema WHERE name = 'words'")
+        create = (await connection.execute(created_by)).scalar_one()
+        await connection.execute(text("DROP TABLE words"))
+        await connection.execute(text(create))
+        await _index_all(connection, rules)
+        return True
+    return False
+
+
+async def _index_all(connection: AsyncConnection, rules: Rules) -> None:
+    """Index all products; there are no words."""
     await connection.execute(statements.DELETE_ALL_IDENTIFIERS)
     after_key = 0
     while True:

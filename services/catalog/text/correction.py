@@ -109,6 +109,9 @@ def corrected(
             unfinished = better or word.folded
         elif not better or len(word.folded) < _SHORTEST_SURE:
             better = (better or _bold_guess(word.folded, vocabulary)) if boldly else None
+            # Alone it has no other words to go with: "xbox" is no "box".
+            if better and len(words) == 1 and better[0] != word.folded[0]:
+                better = None
             is_bold = is_bold or better is not None
         if better:
             replacements.append((word.start, word.end, better))

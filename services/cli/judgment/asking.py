@@ -127,6 +127,7 @@ def _request(config: Config, text: str, target: Target) -> search_pb2.SearchRequ
         order_by=config.order_by or "",
         diversity=config.diversity or 0,
         without_rules=config.without_rules or False,
+        space=config.space or "",
     )
 
 

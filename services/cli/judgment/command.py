@@ -23,7 +23,7 @@ EPILOG = """Examples
 
 Queries are lines of id, tab, text; judgments those of TREC: query 0 product grade, where 0 is \
 irrelevant. A config is a TOML file or key=value,key=value with mode, semantic_weight, literal, \
-filter, category, order_by, diversity, without_rules, address. Needs \
+filter, category, order_by, diversity, without_rules, space, address. Needs \
 the extra libraries of vitrina\\[eval]."""
 
 
@@ -57,7 +57,7 @@ def evaluate_answers(
     timeout: options.Timeout = None,
 ) -> None:
     """Measure how good the answers are, by queries with judged products."""
-    _require_libraries(with_test=bool(against), with_plot=plot is not None)
+    require_libraries(with_test=bool(against), with_plot=plot is not None)
     from services.cli.judgment.asking import ask, side_of
     from services.cli.judgment.configs import Config, parse_config
     from services.cli.judgment.evaluation import as_json as json_of
@@ -87,7 +87,7 @@ def evaluate_answers(
         raise typer.Exit(FAILED)
 
 
-def _require_libraries(*, with_test: bool, with_plot: bool) -> None:
+def require_libraries(*, with_test: bool, with_plot: bool) -> None:
     """Fail before anything is asked if a library is not there."""
     if with_plot:
         from services.cli.judgment.plotting import settle_matplotlib

@@ -28,6 +28,7 @@ class Config:
     order_by: str | None = None
     diversity: float | None = None
     without_rules: bool | None = None
+    space: str | None = None
     address: str | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -120,6 +121,7 @@ _KEYS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "order_by": (_is_text, "a text"),
     "diversity": (_is_share, "a number, 0 to 1"),
     "without_rules": (_is_switch, "true or false"),
+    "space": (_is_text, "the id of a space"),
     "address": (_is_text, "host:port"),
 }
 

@@ -44,7 +44,7 @@ class JudgedQueries:
 
 def read_judged_queries(queries: Path, qrels: Path, *, encoding: str = "utf-8") -> JudgedQueries:
     """Read both files. Raises Failure, with the line, for what cannot be measured with."""
-    judged = JudgedQueries(_read_texts(queries, encoding), _read_grades(qrels, encoding))
+    judged = JudgedQueries(read_texts(queries, encoding), _read_grades(qrels, encoding))
     if not judged.measurable:
         raise Failure(
             f"no query of {queries} has a relevant product in {qrels}",
@@ -54,7 +54,8 @@ def read_judged_queries(queries: Path, qrels: Path, *, encoding: str = "utf-8") 
     return judged
 
 
-def _read_texts(path: Path, encoding: str) -> dict[str, str]:
+def read_texts(path: Path, encoding: str) -> dict[str, str]:
+    """Read queries by their ids, in the file's order. Raises Failure as above."""
     texts: dict[str, str] = {}
     first_line: dict[str, int] = {}
     for number, line in _lines_of(path, encoding):

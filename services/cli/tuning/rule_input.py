@@ -94,7 +94,9 @@ def rule_of_file(rule_id: str, path: Path) -> tuning_pb2.Rule:
         if tree.get("match") in tuple(QueryMatch):
             tree["match"] = QueryMatch(tree["match"]).in_requests
         json_format.ParseDict(tree, rule)
-    except (ValueError, RecursionError, json_format.ParseError) as error:
+    except (UnicodeDecodeError, RecursionError):
+        raise _wrong(f"{path}: is no JSON in UTF-8") from None
+    except (ValueError, json_format.ParseError) as error:
         raise _wrong(f"{path}: no rule: {error}") from None
     if rule.id not in ("", rule_id):
         raise _wrong(f"{path}: is rule {rule.id!r}, not {rule_id!r}")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from services.common.errors import StartRefused
 from services.embedder.spaces import Purpose, SkipReason, Space
 
 Vectors = NDArray[np.float32]
@@ -60,8 +61,11 @@ class Provider(AbstractAsyncContextManager[Any], Protocol):
         """
 
 
-class ProviderUnusable(Exception):
+class ProviderUnusable(StartRefused):
     """A provider cannot be opened: a model is missing or damaged, a library is not there."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem, reason="PROVIDER_UNUSABLE")
 
 
 class ProviderError(Exception):

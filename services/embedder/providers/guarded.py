@@ -42,7 +42,7 @@ class Guarded:
     `circuit_pause_seconds` one of them may try again. A credential that is
     refused opens the circuit at the first time. Used-up quota never does: it
     ends calls with QuotaExhausted for a while. Queries and documents are
-    counted apart.
+    counted apart, but for the quota: where queries run out of it, documents wait too.
     """
 
     def __init__(
@@ -101,9 +101,7 @@ class Guarded:
                 embedded = self._embed_with_retry(texts, purpose, timeout_seconds)
             except QuotaExhausted as error:
                 circuit.record_answer()
-                shortest, longest = _QUOTA_PAUSE_SECONDS
-                pause_seconds = min(max(error.retry_after_seconds, shortest), longest)
-                self._no_quota_until[purpose] = time.monotonic() + pause_seconds
+                self._spare(purpose, error.retry_after_seconds)
                 log.warning("quota used up", space=self.space.id, purpose=purpose.value)
                 raise
             except TextRefused:
@@ -123,6 +121,13 @@ class Guarded:
                 raise
             circuit.record_answer()
             return embedded
+
+    def _spare(self, purpose: Purpose, asked_for_seconds: float) -> None:
+        """Leave the provider its quota for a while: what there is of it belongs to queries."""
+        shortest, longest = _QUOTA_PAUSE_SECONDS
+        until = time.monotonic() + min(max(asked_for_seconds, shortest), longest)
+        for spared in {purpose, Purpose.DOCUMENT}:
+            self._no_quota_until[spared] = max(self._no_quota_until[spared], until)
 
     def _embed_with_retry(
         self, texts: Sequence[str], purpose: Purpose, timeout_seconds: float

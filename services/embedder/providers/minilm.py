@@ -72,21 +72,24 @@ class MiniLMProvider:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        file = model.onnx_path
         try:
             self._session = onnxruntime.InferenceSession(
-                str(model.onnx_path), options, providers=["CPUExecutionProvider"]
+                str(file), options, providers=["CPUExecutionProvider"]
             )
-            self._tokenizer = Tokenizer.from_file(str(model.tokenizer_path))
+            file = model.tokenizer_path
+            self._tokenizer = Tokenizer.from_file(str(file))
             # The file may bring its own length and padding, made for training.
             self._tokenizer.enable_truncation(max_length=model.max_tokens)
             self._tokenizer.no_padding()
+            file = model.onnx_path
             self._model = model
             self._inputs = {each.name for each in self._session.get_inputs()}
             # The first run also allocates; better now than in the first query.
             dimensions = self._pooled("warm up")[0].shape[0]
         except Exception as error:
             # onnxruntime and tokenizers have no error class in common but this.
-            raise ProviderUnusable(f"{self._folder}: does not run: {error}") from error
+            raise ProviderUnusable(f"{file}: does not run, it is damaged: {error}") from error
         self.space = Space(
             provider="minilm",
             model=model.name,

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
 
 from cachetools import TLRUCache
 
@@ -11,25 +13,51 @@ from services.gateway.entries import Entry
 OVERHEAD_BYTES = 800
 
 
-class MemoryStore:
-    """Entries until their absolute expiry; a hit does not extend it."""
+class _Kept(NamedTuple):
+    entry: Entry
+    # By the clock that does not jump.
+    is_due_at: float
 
-    def __init__(self, limit_bytes: int, *, clock: Callable[[], float] = time.time) -> None:
-        self._entries: TLRUCache[str, Entry] = TLRUCache(
+
+class MemoryStore:
+    """Entries until they expire; a hit does not extend that.
+
+    Once here, an entry ages by `clock`, which never jumps, so that it cannot
+    outlive its time when `wall_clock` is set back.
+    """
+
+    def __init__(
+        self,
+        limit_bytes: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._entries: TLRUCache[str, _Kept] = TLRUCache(
             maxsize=limit_bytes,
-            ttu=lambda _key, entry, _now: entry.expires_at,
+            ttu=lambda _key, kept, _now: kept.is_due_at + kept.entry.grace_seconds,
             timer=clock,
-            getsizeof=lambda entry: len(entry.body) + OVERHEAD_BYTES,
+            getsizeof=lambda kept: len(kept.entry.body) + OVERHEAD_BYTES,
         )
 
     def get(self, key: str) -> Entry | None:
         """Return the entry, unless it is gone or expired."""
-        return self._entries.get(key)
+        kept = self._entries.get(key)
+        if kept is None:
+            return None
+        is_overdue = self._clock() >= kept.is_due_at
+        if is_overdue is kept.entry.is_overdue:
+            return kept.entry
+        return replace(kept.entry, is_overdue=is_overdue)
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep the entry. One that is larger than the whole tier is not kept."""
+        left_seconds = entry.lifetime_left_seconds(self._wall_clock())
+        kept = _Kept(entry, self._clock() + left_seconds)
         try:
-            self._entries[key] = entry
+            self._entries[key] = kept
         except ValueError:
             self.discard(key)
 

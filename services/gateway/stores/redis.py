@@ -7,7 +7,8 @@ back. Writes happen in the background.
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Self
 
 import redis.asyncio
@@ -27,10 +28,18 @@ MAX_ENTRY_BYTES = 1024 * 1024
 
 
 class RedisStore:
-    """Entries under `<prefix>:<key>` with their absolute expiry. Used inside `async with`."""
+    """Entries under `<prefix>:<key>` until they expire. Used inside `async with`."""
 
-    def __init__(self, url: str, *, prefix: str, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str,
+        timeout_seconds: float,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self.is_up = False
+        self._wall_clock = wall_clock
         self._prefix = prefix
         self._timeout_seconds = timeout_seconds
         self._failures = 0
@@ -62,11 +71,18 @@ class RedisStore:
             return None
         data = await self._attempt(self._client.get(self._key(key)))
         entry = Entry.decode(data) if isinstance(data, bytes) else None
-        return entry if entry and entry.expires_at > time.time() else None
+        if entry is None:
+            return None
+        left_seconds = entry.lifetime_left_seconds(self._wall_clock())
+        if left_seconds > 0:
+            return entry
+        # Redis has a clock of its own, and another gateway had stored it by its.
+        return replace(entry, is_overdue=True) if left_seconds > -entry.grace_seconds else None
 
     def put(self, key: str, entry: Entry) -> None:
         """Store the entry in the background; drop it where Redis is not up to it."""
-        ttl_ms = int((entry.expires_at - time.time()) * 1000)
+        kept_seconds = entry.lifetime_left_seconds(self._wall_clock()) + entry.grace_seconds
+        ttl_ms = int(kept_seconds * 1000)
         is_too_much = len(self._writes) >= MAX_PENDING_WRITES or len(entry.body) > MAX_ENTRY_BYTES
         if not self.is_up or is_too_much or ttl_ms <= 0:
             return

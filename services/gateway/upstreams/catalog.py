@@ -170,6 +170,13 @@ class GrpcCatalog(HealthCheck):
         with calling("catalog"):
             await self._retrieval.RecordQueries(request, timeout=timeout_seconds)
 
+    async def invalidate(self, category: str, timeout_seconds: float) -> int:
+        """Have cached answers of a category, or all, computed anew everywhere."""
+        request = retrieval_pb2.InvalidateRequest(category=category)
+        with calling("catalog"):
+            response = await self._retrieval.Invalidate(request, timeout=timeout_seconds)
+        return response.revision
+
     async def get_state(self, timeout_seconds: float) -> CatalogState:
         """Return what the catalog holds."""
         with calling("catalog"):
@@ -191,11 +198,15 @@ class GrpcCatalog(HealthCheck):
 
 
 def _category_change(change: catalog_pb2.Change) -> CategoryChange:
+    before = change.category_before if change.HasField("category_before") else None
+    after = change.category_after if change.HasField("category_after") else None
+    # A revision without a category is about no product, so it may be about any answer.
     return CategoryChange(
         change.revision,
-        change.category_before if change.HasField("category_before") else None,
-        change.category_after if change.HasField("category_after") else None,
-        change.kind == catalog_pb2.CHANGE_KIND_TUNING,
+        before,
+        after,
+        changes_everything=before is None and after is None,
+        is_invalidation=change.kind == catalog_pb2.CHANGE_KIND_INVALIDATION,
     )
 
 

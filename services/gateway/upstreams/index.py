@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from services.common.rpc_status import calling
 from services.gateway.answers import Plan, Strategy
 from services.gateway.candidates import VectorHits
-from services.gateway.ports import Collection, QueryVector
+from services.gateway.ports import Collection, QueryVector, Reached
 from services.gateway.upstreams.health import HealthCheck
 from vitrina.index.v1 import index_pb2 as pb
 from vitrina.index.v1 import index_pb2_grpc
@@ -84,6 +84,15 @@ class GrpcIndex(HealthCheck):
             response = await self._stub.GetVectors(request, timeout=timeout_seconds)
         return np.frombuffer(response.vectors, dtype="<f4").reshape(len(ids), -1)
 
+    async def wait_for_revision(
+        self, spaces: Sequence[str], min_revision: int, timeout_seconds: float
+    ) -> Reached:
+        """Return when the first of the spaces whose collection is ready reflects a revision."""
+        request = pb.WaitForRevisionRequest(spaces=spaces, min_revision=min_revision)
+        with calling("index"):
+            response = await self._stub.WaitForRevision(request, timeout=timeout_seconds)
+        return Reached(response.revision, response.space)
+
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
         """Return all collections."""
         with calling("index"):
@@ -103,9 +112,29 @@ class GrpcIndex(HealthCheck):
                 embedded_documents=collection.embedded_documents,
                 unchanged_documents=collection.unchanged_documents,
                 truncated_documents=collection.truncated_documents,
+                pending_documents=collection.pending_documents,
+                pending_tokens=collection.pending_tokens,
+                pending_seconds=collection.pending_seconds,
+                embedded_tokens=collection.embedded_tokens,
+                is_followed=collection.is_followed,
+                is_pinned=collection.space == response.pinned_space,
             )
             for collection in response.collections
         ]
+
+    async def use_space(self, space: str, timeout_seconds: float) -> None:
+        """Pin the space that searches prefer, for all; none if empty."""
+        with calling("index"):
+            await self._stub.UseSpace(pb.UseSpaceRequest(space=space), timeout=timeout_seconds)
+
+    async def drop_collection(
+        self, space: str, *, allow_missing: bool, timeout_seconds: float
+    ) -> int:
+        """Drop the collection of a space and return the bytes freed."""
+        request = pb.DropCollectionRequest(space=space, allow_missing=allow_missing)
+        with calling("index"):
+            response = await self._stub.DropCollection(request, timeout=timeout_seconds)
+        return response.freed_bytes
 
 
 def _hits(response: pb.SearchResponse | pb.SimilarResponse, space: str) -> VectorHits:

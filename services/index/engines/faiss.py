@@ -22,6 +22,7 @@ faiss: Any = _faiss
 
 # Between two looks at whether to stop: well below a second, even in a graph of a million.
 _ROWS_PER_STEP = 256
+_BYTES_PER_WRITE = 1 << 20
 
 
 class FaissGraph:
@@ -104,7 +105,10 @@ class FaissEngine:
         """Write the file."""
         if not isinstance(graph, FaissGraph):
             raise TypeError("a graph of another engine")
-        faiss.write_index(graph.index, str(path))
+        # FAISS's own files do not tell if the last bytes find no room.
+        with path.open("wb") as file:
+            writer = faiss.PyCallbackIOWriter(file.write, _BYTES_PER_WRITE)
+            faiss.write_index(graph.index, writer)
 
     def load(self, path: Path) -> Graph:
         """Read the file."""

@@ -14,6 +14,10 @@ class DamagedState(Exception):
     """What is stored cannot be read any more. The catalog can give it all again."""
 
 
+class StateUnusable(Exception):
+    """What is stored cannot be read or written now, as on a full disk. It may be later."""
+
+
 @dataclass(frozen=True)
 class StoredRows:
     """The rows in order of their vector ids; the columns have equal lengths."""
@@ -55,6 +59,7 @@ class StateStore(Protocol):
     """The durable state of one collection. Each method is one transaction.
 
     When it returns, its writes have reached the disk; if it raises, there are none.
+    Each method raises DamagedState or StateUnusable where the storage fails it.
     """
 
     async def open(self) -> None:

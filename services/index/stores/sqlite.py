@@ -17,6 +17,7 @@ from services.index.stores import sqlite_schema
 from services.index.stores.protocol import (
     AttributeValues,
     DamagedState,
+    StateUnusable,
     StoredRows,
     StoredState,
 )
@@ -219,12 +220,13 @@ class SqliteStateStore:
         for start in range(0, len(product_ids), _IDS_PER_QUERY):
             some = product_ids[start : start + _IDS_PER_QUERY]
             marks = ", ".join("?" * len(some))
-            hashes.update(
-                self._db.execute(
-                    f"SELECT product_id, text_hash FROM rows WHERE product_id IN ({marks})",  # noqa: S608 - marks are marks
-                    some,
+            with reading():
+                hashes.update(
+                    self._db.execute(
+                        f"SELECT product_id, text_hash FROM rows WHERE product_id IN ({marks})",  # noqa: S608 - marks are marks
+                        some,
+                    )
                 )
-            )
         return hashes
 
     def _apply(self, batch: Batch) -> NDArray[np.int64]:
@@ -286,7 +288,7 @@ def stored_space(path: Path) -> Space | None:
     try:
         with reading(), closing(sqlite3.connect(path, isolation_level=None)) as database:
             return _space_of(database)
-    except DamagedState:
+    except (DamagedState, StateUnusable):
         return None
 
 

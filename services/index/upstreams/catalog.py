@@ -19,6 +19,7 @@ log = get_logger()
 _KINDS = {
     catalog_pb2.CHANGE_KIND_DELETE: ChangeKind.REMOVAL,
     catalog_pb2.CHANGE_KIND_TUNING: ChangeKind.TUNING,
+    catalog_pb2.CHANGE_KIND_INVALIDATION: ChangeKind.INVALIDATION,
 }
 
 # Converted before the event loop gets to do something else.
