@@ -286,7 +286,7 @@ async def test_a_highlighted_query_is_understood_as_a_search_understands_it(
 
 
 async def test_a_highlighted_query_beyond_its_limit_is_refused(catalog: Running) -> None:
-    await highlights(catalog, "x" * 1_000)
+    await highlights(catalog, "x" * 2_000)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await highlights(catalog, "x" * 1_001)
+        await highlights(catalog, "x" * 2_001)
     assert field_of(refused.value) == "highlight_query"

@@ -114,7 +114,7 @@ async def test_a_wrong_boost_shows_which_filter_and_where(address: str) -> None:
     [
         (b"", "no rule: Expecting value"),
         (b"[]", "must be a JSON object"),
-        (b"\xff", "no rule: "),
+        (b"\xff", "is no JSON in UTF-8"),
         (b'{"id": "other"}', "is rule 'other', not 'x'"),
         (b'{"pin": []}', 'no field named "pin"'),
         (b'{"match": "fuzzy"}', "no rule: "),
