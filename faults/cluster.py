@@ -40,7 +40,7 @@ class _QuietPorts(Ports):
     of TIME_WAIT, and would be taken for a fault of the stack.
     """
 
-    def preferred(self, host: str, port: int) -> int:
+    def preferred(self, host: str, port: int) -> int:  # noqa: ARG002
         """Return any free one."""
         return self.wanted(host, 0, option="")
 
