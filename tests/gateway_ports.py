@@ -91,7 +91,8 @@ class FakeIndex:
 
     def _found(self, ranking: Sequence[str], limit: int, space: str) -> VectorHits:
         ids = ranking[:limit]
-        plan = Plan(Strategy.EXACT, 9, len(ranking), len(ids), 0, len(ids))
+        vectors = 9 if ranking else 0
+        plan = Plan(Strategy.EXACT, vectors, len(ranking), len(ids), 0, len(ids))
         cosines = [1.0 - rank / 100 for rank in range(1, len(ids) + 1)]
         return VectorHits(ids, cosines, self.revision, plan, space)
 

@@ -15,7 +15,9 @@ from services.cli.readiness import grpc_probe, http_probe
 
 LOOPBACK = "127.0.0.1"
 # In the order of calls: a later one calls those before it.
-INTERNAL_PORTS = {"catalog": 50053, "embedder": 50051, "index": 50052}
+# Below the ports of outgoing connections: a client that calls for a process just killed could get
+# its port from the system, and would keep it from starting for a minute.
+INTERNAL_PORTS = {"catalog": 20053, "embedder": 20051, "index": 20052}
 _AFTER = {
     "index": ("catalog", "embedder"),
     "gateway": ("catalog", "embedder"),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Self
 
 from services.common import deadlines
-from services.common.errors import FailedPrecondition, InvalidArgument, VitrinaError
+from services.common.errors import FailedPrecondition, InvalidArgument, Unavailable, VitrinaError
 from services.common.telemetry import get_logger
 from services.gateway.ports import Catalog, Collection, Embedder, Index
 from services.gateway.queries import parse_space
@@ -16,6 +16,10 @@ from services.gateway.validity import ChangeLog
 log = get_logger()
 
 CALL_TIMEOUT_SECONDS = 1.0
+# A feed without news and one that cannot be heard are equally silent. So the catalog is
+# asked for its head now and then, and has so long to answer, and the feed to bring it.
+PULSE_SECONDS = 1.0
+SILENCE_SECONDS = 2.0
 MAX_BACKOFF_SECONDS = 1.0
 # How often the spaces are looked at; oftener while there is none to search in.
 REFRESH_SECONDS = 1.0
@@ -55,7 +59,7 @@ class CatalogFollower(Background):
         backoff_seconds = 0.05
         while True:
             try:
-                await self._follow()
+                await self._follow_while_heard()
             except VitrinaError as error:
                 log.info("catalog not followed", problem=error.message)
             except Exception:
@@ -65,6 +69,29 @@ class CatalogFollower(Background):
             self._changes.is_following = False
             await asyncio.sleep(backoff_seconds * random.uniform(0.5, 1.0))  # noqa: S311
             backoff_seconds = min(MAX_BACKOFF_SECONDS, backoff_seconds * 2)
+
+    async def _follow_while_heard(self) -> None:
+        """Follow until the feed ends, or the catalog falls silent."""
+        tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._hear())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def _hear(self) -> None:
+        """Raise VitrinaError when the catalog is silent, or has what the feed does not bring."""
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            state = await self._catalog.get_state(SILENCE_SECONDS)
+            if not self._changes.is_following or state.catalog_id != self._changes.catalog_id:
+                continue
+            await self._changes.reached(state.revision, SILENCE_SECONDS)
+            if self._changes.head < state.revision:
+                raise Unavailable("the feed is silent")
 
     async def _follow(self) -> None:
         if not self._changes.catalog_id:

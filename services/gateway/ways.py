@@ -205,7 +205,7 @@ class Ways:
 
     def _unless_behind(self, found: VectorHits) -> VectorHits:
         # An index that has just begun to follow finds nothing where the catalog has it already.
-        if not found.ids and found.revision < self._changes.head:
+        if not found.plan.vectors and found.revision < self._changes.head:
             raise Unavailable("the index has nothing yet", reason="INDEX_BEHIND")
         return found
 

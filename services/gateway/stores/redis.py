@@ -25,6 +25,8 @@ PROBE_SECONDS = 0.5
 PROBE_TIMEOUT_SECONDS = 0.25
 MAX_PENDING_WRITES = 512
 MAX_ENTRY_BYTES = 1024 * 1024
+# The last is what uvloop raises for a connection that the other side has closed.
+_FAILURES = (RedisError, OSError, TimeoutError, RuntimeError)
 
 
 class RedisStore:
@@ -100,7 +102,7 @@ class RedisStore:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 result = await command
-        except (RedisError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             self._failures += 1
             # A refused connection is certain; a late answer may be an accident.
             if self._failures >= FAILURES_UNTIL_DOWN or not isinstance(error, TimeoutError):
@@ -122,7 +124,7 @@ class RedisStore:
                 started = time.perf_counter()
                 await self._client.ping()
                 is_fast = time.perf_counter() - started <= self._timeout_seconds
-        except (RedisError, OSError, TimeoutError) as error:
+        except _FAILURES as error:
             self._mark(is_up=False, cause=type(error).__name__)
             return
         if is_fast:
@@ -133,4 +135,6 @@ class RedisStore:
         while True:
             await asyncio.sleep(PROBE_SECONDS)
             if not self.is_up:
+                # What was connected to a Redis that died would fail call by call.
+                await self._client.connection_pool.disconnect(inuse_connections=False)
                 await self._probe()
