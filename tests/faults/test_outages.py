@@ -144,7 +144,7 @@ OUTAGES: list[tuple[tuple[str, ...], str, Outcome, Outcome]] = [
     (("index",), "killed", words_only("index"), Outcome()),
     (("index",), "hung", words_only("index"), Outcome()),
     (("catalog",), "killed", Outcome("UNAVAILABLE"), UNVERIFIED),
-    (("catalog",), "hung", Outcome("DEADLINE_EXCEEDED"), Outcome()),
+    (("catalog",), "hung", Outcome("DEADLINE_EXCEEDED"), UNVERIFIED),
     (("embedder", "redis"), "killed", NO_EMBEDDER_NO_CACHE, CACHE_DOWN),
     (("embedder", "redis"), "hung", NO_EMBEDDER_NO_CACHE, CACHE_DOWN),
     (("index", "redis"), "killed", NO_INDEX_NO_CACHE, CACHE_DOWN),
@@ -154,9 +154,9 @@ OUTAGES: list[tuple[tuple[str, ...], str, Outcome, Outcome]] = [
     (("catalog", "redis"), "killed", Outcome("UNAVAILABLE"), UNVERIFIED_NO_CACHE),
     (("catalog", "embedder"), "killed", Outcome("UNAVAILABLE"), UNVERIFIED),
     (("catalog", "index"), "killed", Outcome("UNAVAILABLE"), UNVERIFIED),
-    (("catalog", "redis"), "hung", Outcome("DEADLINE_EXCEEDED"), CACHE_DOWN),
-    (("catalog", "embedder"), "hung", Outcome("UNAVAILABLE"), Outcome()),
-    (("catalog", "index"), "hung", Outcome("UNAVAILABLE"), Outcome()),
+    (("catalog", "redis"), "hung", Outcome("DEADLINE_EXCEEDED"), UNVERIFIED_NO_CACHE),
+    (("catalog", "embedder"), "hung", Outcome("UNAVAILABLE"), UNVERIFIED),
+    (("catalog", "index"), "hung", Outcome("UNAVAILABLE"), UNVERIFIED),
 ]
 
 
