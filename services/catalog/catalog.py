@@ -184,23 +184,21 @@ class Catalog:
     async def search_text(
         self, query: str, limit: int, filter_text: str, *, literal: bool, order_by: str = ""
     ) -> searching.TextAnswer:
-        """Find active products by their words; see `searching.search`."""
+        """Find active products by their words; see `searching.search`.
+
+        With a limit of 0 only what is said of the query itself; see `searching.about`.
+        """
         _checked_query("query", query)
         passing = filters.parse_canonical(filter_text)
         if not 0 <= limit <= MAX_HITS:
             raise InvalidArgument("limit", f"{limit}, must be 0 to {MAX_HITS}")
         # What a read sees may be newer than what memory knows of rules and synonyms.
         known_revision = self._changes.head_revision
-        answer = await searching.search(
-            self._store,
-            self._text_rules,
-            self._tuned,
-            query,
-            passing,
-            limit,
-            literal=literal,
-            order=ordering.parse(order_by),
-        )
+        order = ordering.parse(order_by)
+        known = (self._store, self._text_rules, self._tuned)
+        if not limit:
+            return searching.about(*known, query, known_revision)
+        answer = await searching.search(*known, query, passing, limit, literal=literal, order=order)
         return replace(answer, revision=min(answer.revision, known_revision))
 
     async def get_active(self, ids: Sequence[str]) -> Products:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from services.catalog import text
 from services.catalog.stores import Store, TextHit, TextHits
 from services.catalog.tuning import InForce, Rule, Stored
+from services.catalog.tuning.widening import Widened
 from services.common.filters import Node
 from services.common.ordering import OrderKey
 
@@ -45,13 +46,11 @@ async def search(
 
     Unless it is `literal`, words that no product has are corrected, and the last
     of them may be the beginning of others. A correction that finds nothing is none.
-    What is searched is widened by the shop's synonyms. With a limit of 0 nothing is
-    searched, and so nothing corrected.
+    What is searched is widened by the shop's synonyms.
     """
     rules = rules.reading(store.holdings.languages)
     as_given = text.parsed(query, rules)
-    requires_words = bool(as_given.phrases)
-    if limit and not literal and not as_given.is_empty:
+    if not literal and not as_given.is_empty:
         for correction in await _corrections(store, rules, tuned, query):
             if correction == text.Correction(query):
                 break
@@ -65,31 +64,31 @@ async def search(
                 was_corrected = correction.query != text.normalised(query)
                 corrected_query = correction.query if was_corrected else ""
                 matching = tuned.rules.matching(query, correction.query)
-                return TextAnswer(
-                    found.hits,
-                    found.revision,
-                    corrected_query,
-                    requires_words,
-                    found.exact_identifiers,
-                    found.is_complete,
-                    matching,
-                    wide.synonym_ids,
-                )
+                return _answer(found, wide, matching, corrected_query)
     wide = tuned.synonyms.widened(as_given, query, rules)
-    if limit:
-        found = await store.search_text(wide.query, passing, limit, order)
-    else:
-        state = await store.state()
-        found = TextHits([], state.revision, is_complete=wide.query.is_empty)
-    matching = tuned.rules.matching(query)
+    found = await store.search_text(wide.query, passing, limit, order)
+    return _answer(found, wide, tuned.rules.matching(query))
+
+
+def about(store: Store, rules: text.Rules, tuned: InForce, query: str, revision: int) -> TextAnswer:
+    """Return what is said of a query itself, at a revision; nothing is searched or corrected."""
+    rules = rules.reading(store.holdings.languages)
+    wide = tuned.synonyms.widened(text.parsed(query, rules), query, rules)
+    nothing = TextHits([], revision, is_complete=wide.query.is_empty)
+    return _answer(nothing, wide, tuned.rules.matching(query))
+
+
+def _answer(
+    found: TextHits, wide: Widened, rules: Sequence[Stored[Rule]], corrected_query: str = ""
+) -> TextAnswer:
     return TextAnswer(
         found.hits,
         found.revision,
-        "",
-        requires_words,
+        corrected_query,
+        bool(wide.query.phrases),
         found.exact_identifiers,
         found.is_complete,
-        matching,
+        rules,
         wide.synonym_ids,
     )
 

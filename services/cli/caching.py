@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from services.cli import options
-from services.cli.connection import gateway_at, run
+from services.cli.connection import ask
 from services.cli.output import cell, console, inert, mebibytes, plain_table, print_json
-from services.cli.status import redis_state
+from services.cli.status import redis_state, status_of
 from vitrina.search.v1 import search_pb2
 
 EPILOG = """Examples
@@ -54,12 +54,7 @@ def show(
         # Options may stand before the subcommand too.
         context.obj = {"address": target.address, "timeout": target.timeout_seconds}
         return
-
-    async def ask() -> search_pb2.GetStatusResponse:
-        async with gateway_at(target) as gateway:
-            return await gateway.call(gateway.search.GetStatus, search_pb2.GetStatusRequest())
-
-    cache = run(ask()).cache
+    cache = status_of(target).cache
     if as_json:
         print_json(cache)
     else:
@@ -83,12 +78,8 @@ def clear(
     """Have cached answers computed anew, in every gateway and in Redis."""
     target = options.target_of(context, address, timeout)
     request = search_pb2.InvalidateCacheRequest(category=category)
-
-    async def ask() -> search_pb2.InvalidateCacheResponse:
-        async with gateway_at(target) as gateway:
-            return await gateway.call(gateway.search.InvalidateCache, request)
-
-    response = run(ask())
+    response: search_pb2.InvalidateCacheResponse
+    response = ask(target, lambda gateway: gateway.search.InvalidateCache, request)
     if as_json:
         print_json(response)
         return

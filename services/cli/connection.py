@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 
 from services.cli.failures import NOT_FOUND, WRONG_USE, Failure
 from services.common.channel import channel_to
@@ -85,6 +86,19 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's work to its end; Ctrl-C cancels it and raises KeyboardInterrupt."""
     with asyncio.Runner() as runner:
         return runner.run(work)
+
+
+def ask(target: Target, rpc: Callable[[Gateway], Any], request: Message) -> Any:
+    """Return the response to the one call that a command makes, or raise Failure.
+
+    `rpc` picks the method: `lambda gateway: gateway.search.Search`.
+    """
+
+    async def call() -> Any:
+        async with gateway_at(target) as gateway:
+            return await gateway.call(rpc(gateway), request)
+
+    return run(call())
 
 
 def is_transient(error: BaseException) -> bool:

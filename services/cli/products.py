@@ -6,7 +6,7 @@ import typer
 
 from services.cli import options
 from services.cli.confirming import confirm
-from services.cli.connection import Gateway, gateway_at, run
+from services.cli.connection import Target, ask
 from services.cli.output import console, inert, print_json
 from services.cli.tables import show_product
 from vitrina.catalog.v1 import catalog_pb2
@@ -40,12 +40,7 @@ def get(
 ) -> None:
     """Show one product with all its fields."""
     target = options.target_of(context, address, timeout)
-
-    async def read() -> catalog_pb2.GetProductResponse:
-        async with gateway_at(target) as gateway:
-            return await _product(gateway, product_id, min_revision)
-
-    response = run(read())
+    response = _product(target, product_id, min_revision)
     if as_json:
         print_json(response)
     else:
@@ -63,26 +58,20 @@ def delete(
 ) -> None:
     """Remove one product."""
     target = options.target_of(context, address, timeout)
-
-    async def name() -> str:
-        async with gateway_at(target) as gateway:
-            return (await _product(gateway, product_id)).product.name
-
-    async def remove() -> catalog_pb2.DeleteProductResponse:
-        async with gateway_at(target) as gateway:
-            request = catalog_pb2.DeleteProductRequest(id=product_id, wait_searchable=wait)
-            return await gateway.call(gateway.catalog.DeleteProduct, request)
-
-    confirm(is_confirmed, lambda: f"Remove {inert(run(name()))!r}?")
-    response = run(remove())
+    confirm(is_confirmed, lambda: f"Remove {inert(_product(target, product_id).product.name)!r}?")
+    request = catalog_pb2.DeleteProductRequest(id=product_id, wait_searchable=wait)
+    response: catalog_pb2.DeleteProductResponse
+    response = ask(target, lambda gateway: gateway.catalog.DeleteProduct, request)
     if as_json:
         print_json(response)
     else:
         console().print(f"removed {inert(product_id)} (revision {response.revision})")
 
 
-async def _product(
-    gateway: Gateway, product_id: str, min_revision: int = 0
+def _product(
+    target: Target, product_id: str, min_revision: int = 0
 ) -> catalog_pb2.GetProductResponse:
     request = catalog_pb2.GetProductRequest(id=product_id, min_revision=min_revision)
-    return await gateway.call(gateway.catalog.GetProduct, request)
+    response: catalog_pb2.GetProductResponse
+    response = ask(target, lambda gateway: gateway.catalog.GetProduct, request)
+    return response

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from services.cli import options
-from services.cli.connection import gateway_at, run
+from services.cli.connection import ask
 from services.cli.failures import Failure
 from services.cli.output import print_json
 from services.cli.tables import show_results
@@ -48,13 +48,9 @@ def similar(
         min_revision=min_revision,
         timeout=target.timeout,
     )
-
-    async def ask() -> search_pb2.SimilarResponse:
-        async with gateway_at(target) as gateway:
-            return await gateway.call(gateway.search.Similar, request)
-
+    response: search_pb2.SimilarResponse
     try:
-        response = run(ask())
+        response = ask(target, lambda gateway: gateway.search.Similar, request)
     except Failure as failure:
         raise with_text_shown(failure, {"filter": filter_text}) from None
     if as_json:

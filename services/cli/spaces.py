@@ -8,10 +8,11 @@ from rich.text import Text
 
 from services.cli import options
 from services.cli.confirming import confirm
-from services.cli.connection import Target, gateway_at, run
+from services.cli.connection import ask
 from services.cli.failures import WRONG_USE, Failure
 from services.cli.output import cell, console, inert, mebibytes, plain_table, print_json
 from services.cli.spaces_compare import COMPARE_EPILOG, compare
+from services.cli.status import status_of
 from vitrina.search.v1 import search_pb2
 
 EPILOG = """Examples
@@ -60,7 +61,7 @@ def show(
     """Show the spaces, the most preferred first."""
     if context.invoked_subcommand is not None:
         return
-    response = run(_status(options.target_of(context, address, timeout)))
+    response = status_of(options.target_of(context, address, timeout))
     if as_json:
         print_json(response)
     else:
@@ -82,13 +83,8 @@ def use(
     if bool(space) == is_auto:
         raise Failure("either the ID of a space or --auto", exit_code=WRONG_USE)
     target = options.target_of(context, address, timeout)
-
-    async def call() -> None:
-        async with gateway_at(target) as gateway:
-            request = search_pb2.UseSpaceRequest(space=space)
-            await gateway.call(gateway.search.UseSpace, request)
-
-    run(call())
+    request = search_pb2.UseSpaceRequest(space=space)
+    ask(target, lambda gateway: gateway.search.UseSpace, request)
     console().print(f"{inert(space)} answers" if space else "the embedder's order decides")
 
 
@@ -104,28 +100,13 @@ def drop(
     """Remove the vectors of a space that the embedder does not have any more."""
     target = options.target_of(context, address, timeout)
     confirm(is_confirmed, lambda: f"Remove all vectors of {inert(space)!r}?")
-
-    async def call() -> search_pb2.DropSpaceResponse:
-        async with gateway_at(target) as gateway:
-            request = search_pb2.DropSpaceRequest(space=space)
-            response: search_pb2.DropSpaceResponse = await gateway.call(
-                gateway.search.DropSpace, request
-            )
-            return response
-
-    response = run(call())
+    request = search_pb2.DropSpaceRequest(space=space)
+    response: search_pb2.DropSpaceResponse
+    response = ask(target, lambda gateway: gateway.search.DropSpace, request)
     if as_json:
         print_json(response)
     else:
         console().print(f"removed {inert(space)}, {mebibytes(response.freed_bytes)} MiB freed")
-
-
-async def _status(target: Target) -> search_pb2.GetStatusResponse:
-    async with gateway_at(target) as gateway:
-        response: search_pb2.GetStatusResponse = await gateway.call(
-            gateway.search.GetStatus, search_pb2.GetStatusRequest()
-        )
-        return response
 
 
 def _table(response: search_pb2.GetStatusResponse) -> Table:

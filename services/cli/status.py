@@ -4,7 +4,7 @@ import typer
 from rich.text import Text
 
 from services.cli import options
-from services.cli.connection import gateway_at, run
+from services.cli.connection import Target, ask
 from services.cli.failures import FAILED
 from services.cli.output import cell, console, count, mebibytes, plain_table, print_json
 from vitrina.search.v1 import search_pb2
@@ -37,18 +37,21 @@ def status(
 ) -> None:
     """Show whether all is well, and how far the index is."""
     target = options.target_of(context, address, timeout)
-
-    async def ask() -> search_pb2.GetStatusResponse:
-        async with gateway_at(target) as gateway:
-            return await gateway.call(gateway.search.GetStatus, search_pb2.GetStatusRequest())
-
-    response = run(ask())
+    response = status_of(target)
     if as_json:
         print_json(response)
     else:
         show_status(response)
     if any(p.state != search_pb2.PROCESS_STATE_SERVING for p in response.processes):
         raise typer.Exit(FAILED)
+
+
+def status_of(target: Target) -> search_pb2.GetStatusResponse:
+    """Return the state of everything, or raise Failure."""
+    response: search_pb2.GetStatusResponse = ask(
+        target, lambda gateway: gateway.search.GetStatus, search_pb2.GetStatusRequest()
+    )
+    return response
 
 
 def show_status(response: search_pb2.GetStatusResponse) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from services.cli import options
-from services.cli.connection import gateway_at, run
+from services.cli.connection import ask
 from services.cli.marked import marked_cell
 from services.cli.output import cell, console, plain_table, print_json
 from vitrina.catalog.v1 import suggestion_pb2
@@ -46,12 +46,8 @@ def suggest(
     """Complete what a person has typed so far."""
     target = options.target_of(context, address, timeout)
     request = suggestion_pb2.SuggestRequest(query=" ".join(words or ()), limit=limit)
-
-    async def ask() -> suggestion_pb2.SuggestResponse:
-        async with gateway_at(target) as gateway:
-            return await gateway.call(gateway.suggestions.Suggest, request)
-
-    response = run(ask())
+    response: suggestion_pb2.SuggestResponse
+    response = ask(target, lambda gateway: gateway.suggestions.Suggest, request)
     if as_json:
         print_json(response)
     elif response.suggestions:

@@ -38,11 +38,12 @@ class _Mask:
 
 
 class Nearest(NamedTuple):
-    """Rows, the nearest first, their cosines, and how they were found."""
+    """Rows, the nearest first, their cosines, and how they were found among those that pass."""
 
     slots: Slots
     cosines: Vector
     strategy: Strategy
+    passing: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,14 +117,13 @@ class Snapshot:
     ) -> Found:
         """Find the nearest rows that pass, up to `limit`; see `nearest`."""
         found = self.nearest(engine, policy, query, limit, passing, without_slots=without_slots)
-        mask = self.mask(passing)
         return Found(
             product_ids=[self.product_ids[slot] for slot in found.slots.tolist()],
             cosines=found.cosines.tolist(),
             revision=self.revision,
             strategy=found.strategy,
             vectors=self.vectors,
-            passing=mask.graph_passing + mask.recent_passing,
+            passing=found.passing,
         )
 
     def nearest(
@@ -159,7 +159,8 @@ class Snapshot:
         if len(without_slots):
             nearest = nearest[~np.isin(slots[nearest], without_slots)]
         nearest = nearest[:limit]
-        return Nearest(slots[nearest], scores[nearest], strategy)
+        all_passing = mask.graph_passing + mask.recent_passing
+        return Nearest(slots[nearest], scores[nearest], strategy, all_passing)
 
     def _search_graph(
         self, policy: GraphPolicy, graph: Graph, query: Vector, count: int, mask: _Mask

@@ -243,7 +243,7 @@ def test_a_defect_is_one_line_and_70(
         work.close()
         raise RuntimeError("oh\x1b[31m")
 
-    monkeypatch.setattr("services.cli.status.run", fail)
+    monkeypatch.setattr("services.cli.connection.run", fail)
     assert main(["status"]) == 70
     assert "error: a defect of vitrina: RuntimeError: oh" in capsys.readouterr().err
     monkeypatch.setenv("VITRINA_DEBUG", "1")

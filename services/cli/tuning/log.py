@@ -7,9 +7,9 @@ import typer
 from rich.text import Text
 
 from services.cli import options
+from services.cli.connection import ask
 from services.cli.output import cell, console, moment, plain_table, print_json
 from services.cli.paging import next_page_note
-from services.cli.tuning.calling import ask
 from services.cli.tuning.summaries import Parts, listed, rule_parts, synonyms_parts
 from vitrina.catalog.v1 import tuning_pb2
 
@@ -33,7 +33,9 @@ def show_log(
     """Show who changed rules and synonyms, and how; the newest first."""
     target = options.target_of(context, address, timeout)
     request = tuning_pb2.ListTuningChangesRequest(page_size=limit, page_token=page_token)
-    response: tuning_pb2.ListTuningChangesResponse = ask("ListTuningChanges", request, target)
+    response: tuning_pb2.ListTuningChangesResponse = ask(
+        target, lambda gateway: gateway.tuning.ListTuningChanges, request
+    )
     if as_json:
         print_json(response)
         return

@@ -8,9 +8,9 @@ import typer
 
 from services.cli import options
 from services.cli.confirming import confirm
+from services.cli.connection import ask
 from services.cli.failures import WRONG_USE, Failure
 from services.cli.output import cell, console, inert, moment, plain_table, print_json
-from services.cli.tuning.calling import ask
 from services.cli.tuning.log import LOG_EPILOG, show_log
 from services.cli.tuning.rule_input import QueryMatch, rule_of_file, rule_of_options
 from services.cli.tuning.summaries import listed, rule_parts
@@ -136,7 +136,9 @@ def put(
         )
     request = tuning_pb2.PutRuleRequest(rule=rule, author=author)
     try:
-        response: tuning_pb2.PutRuleResponse = ask("PutRule", request, target)
+        response: tuning_pb2.PutRuleResponse = ask(
+            target, lambda gateway: gateway.tuning.PutRule, request
+        )
     except Failure as failure:
         filters = {f"rule.boosts[{i}].filter": boost.filter for i, boost in enumerate(rule.boosts)}
         raise with_text_shown(failure, filters) from None
@@ -156,7 +158,9 @@ def list_rules(
 ) -> None:
     """List all rules."""
     target = options.target_of(context, address, timeout)
-    response: tuning_pb2.ListRulesResponse = ask("ListRules", tuning_pb2.ListRulesRequest(), target)
+    response: tuning_pb2.ListRulesResponse = ask(
+        target, lambda gateway: gateway.tuning.ListRules, tuning_pb2.ListRulesRequest()
+    )
     if as_json:
         print_json(response)
     elif response.rules:
@@ -179,7 +183,9 @@ def delete(
     target = options.target_of(context, address, timeout)
     confirm(is_confirmed, lambda: f"Remove the rule {inert(rule_id)!r}?")
     request = tuning_pb2.DeleteRuleRequest(id=rule_id, author=author)
-    response: tuning_pb2.DeleteRuleResponse = ask("DeleteRule", request, target)
+    response: tuning_pb2.DeleteRuleResponse = ask(
+        target, lambda gateway: gateway.tuning.DeleteRule, request
+    )
     if as_json:
         print_json(response)
     else:

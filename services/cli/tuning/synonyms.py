@@ -7,8 +7,8 @@ import typer
 
 from services.cli import options
 from services.cli.confirming import confirm
+from services.cli.connection import ask
 from services.cli.output import cell, console, inert, moment, plain_table, print_json
-from services.cli.tuning.calling import ask
 from services.cli.tuning.summaries import synonyms_text
 from vitrina.catalog.v1 import tuning_pb2
 
@@ -77,7 +77,9 @@ def put(
     target = options.target_of(context, address, timeout)
     synonyms = tuning_pb2.Synonyms(id=synonyms_id, phrases=phrases, one_way_from=one_way_from)
     request = tuning_pb2.PutSynonymsRequest(synonyms=synonyms, author=author)
-    response: tuning_pb2.PutSynonymsResponse = ask("PutSynonyms", request, target)
+    response: tuning_pb2.PutSynonymsResponse = ask(
+        target, lambda gateway: gateway.tuning.PutSynonyms, request
+    )
     if as_json:
         print_json(response)
         return
@@ -95,7 +97,9 @@ def list_synonyms(
     """List all synonyms."""
     target = options.target_of(context, address, timeout)
     request = tuning_pb2.ListSynonymsRequest()
-    response: tuning_pb2.ListSynonymsResponse = ask("ListSynonyms", request, target)
+    response: tuning_pb2.ListSynonymsResponse = ask(
+        target, lambda gateway: gateway.tuning.ListSynonyms, request
+    )
     if as_json:
         print_json(response)
     elif response.synonyms:
@@ -118,7 +122,9 @@ def delete(
     target = options.target_of(context, address, timeout)
     confirm(is_confirmed, lambda: f"Remove the synonyms {inert(synonyms_id)!r}?")
     request = tuning_pb2.DeleteSynonymsRequest(id=synonyms_id, author=author)
-    response: tuning_pb2.DeleteSynonymsResponse = ask("DeleteSynonyms", request, target)
+    response: tuning_pb2.DeleteSynonymsResponse = ask(
+        target, lambda gateway: gateway.tuning.DeleteSynonyms, request
+    )
     if as_json:
         print_json(response)
     else:
