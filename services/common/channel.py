@@ -1,14 +1,15 @@
 """Channels to other processes: reconnecting, with deadlines and traces handed on."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import grpc.aio
 
 from services.common import deadlines, telemetry
+from services.common.telemetry import TRACEPARENT
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
@@ -48,38 +49,59 @@ _OPTIONS: list[tuple[str, Any]] = [
 ]
 
 
-def _with_context(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-    metadata = grpc.aio.Metadata(*(details.metadata or ()))
-    traceparent = telemetry.current_traceparent()
-    if traceparent is not None and metadata.get(telemetry.TRACEPARENT) is None:
-        metadata.add(telemetry.TRACEPARENT, traceparent)
-    return grpc.aio.ClientCallDetails(
-        method=details.method,
-        timeout=deadlines.shortened(details.timeout),
-        metadata=metadata,
-        credentials=details.credentials,
-        wait_for_ready=details.wait_for_ready,
-    )
+def _in_context(begin: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the call with the deadline and the trace of the call at work."""
 
-
-class _UnaryContext(grpc.aio.UnaryUnaryClientInterceptor):
-    async def intercept_unary_unary(
-        self,
-        continuation: Callable[..., Any],
-        client_call_details: grpc.aio.ClientCallDetails,
+    def begin_in_context(
         request: Any,
+        *,
+        timeout: float | None = None,
+        metadata: Iterable[tuple[str, str | bytes]] | None = None,
+        **options: Any,
     ) -> Any:
-        return await continuation(_with_context(client_call_details), request)
+        traceparent = telemetry.current_traceparent()
+        if traceparent is not None and telemetry.metadata_value(metadata, TRACEPARENT) is None:
+            metadata = (*(metadata or ()), (TRACEPARENT, traceparent))
+        return begin(request, timeout=deadlines.shortened(timeout), metadata=metadata, **options)
+
+    return begin_in_context
 
 
-class _StreamContext(grpc.aio.UnaryStreamClientInterceptor):
-    async def intercept_unary_stream(
-        self,
-        continuation: Callable[..., Any],
-        client_call_details: grpc.aio.ClientCallDetails,
-        request: Any,
-    ) -> Any:
-        return await continuation(_with_context(client_call_details), request)
+class _Channel(grpc.aio.Channel):
+    """Hands deadlines and traces on. Interceptors could, but each of their calls is a task more."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+
+    def unary_unary(self, *method: Any, **options: Any) -> Any:
+        return _in_context(self._channel.unary_unary(*method, **options))
+
+    def unary_stream(self, *method: Any, **options: Any) -> Any:
+        return _in_context(self._channel.unary_stream(*method, **options))
+
+    def stream_unary(self, *method: Any, **options: Any) -> Any:
+        return _in_context(self._channel.stream_unary(*method, **options))
+
+    def stream_stream(self, *method: Any, **options: Any) -> Any:
+        return _in_context(self._channel.stream_stream(*method, **options))
+
+    async def close(self, grace: float | None = None) -> None:
+        await self._channel.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        return self._channel.get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        await self._channel.wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        await self._channel.channel_ready()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
 
 def open_channel(address: str) -> grpc.aio.Channel:
@@ -89,9 +111,7 @@ def open_channel(address: str) -> grpc.aio.Channel:
     up to two times within the deadline, unless most calls fail lately; removals never are.
     Close it, or use `channel_to`.
     """
-    return grpc.aio.insecure_channel(
-        address, options=_OPTIONS, interceptors=[_UnaryContext(), _StreamContext()]
-    )
+    return _Channel(grpc.aio.insecure_channel(address, options=_OPTIONS))
 
 
 @asynccontextmanager

@@ -37,6 +37,8 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
         self.is_serving = False
         self._max_calls_in_flight = max_calls_in_flight
         self._in_flight: Counter[str] = Counter()
+        # Handlers by method. Only methods that are there get in.
+        self._wrapped: dict[str, Any] = {}
 
     async def intercept_service(
         self,
@@ -46,10 +48,16 @@ class ServiceInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """Return the handler of the rpc, wrapped."""
-        handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method.startswith(_ALWAYS_SERVED):
-            return handler
+        wrapped = self._wrapped.get(method)
+        if wrapped is None:
+            handler = await continuation(handler_call_details)
+            if handler is None or method.startswith(_ALWAYS_SERVED):
+                return handler
+            wrapped = self._wrapped[method] = self._wrap(method, handler)
+        return wrapped
+
+    def _wrap(self, method: str, handler: Any) -> Any:
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(method, handler.unary_unary, handler.request_deserializer),

@@ -8,10 +8,16 @@ import logging
 import secrets
 import sys
 from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Any
 
 import structlog
 
 TRACEPARENT = "traceparent"
+
+# Of the call at work. Apart from structlog's own variables: those are collected from all
+# there are, which every call to another process would pay for.
+_trace: ContextVar[str | None] = ContextVar("trace", default=None)
 
 
 def configure_logging(process: str, *, level: str, environment: str) -> None:
@@ -19,6 +25,7 @@ def configure_logging(process: str, *, level: str, environment: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -31,6 +38,13 @@ def configure_logging(process: str, *, level: str, environment: str) -> None:
     structlog.contextvars.bind_contextvars(process=process, environment=environment)
     # Libraries speak through the standard library; only what matters gets through.
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s: %(message)s")
+
+
+def _add_trace(_logger: Any, _method: str, event: structlog.typing.EventDict) -> Any:
+    trace = _trace.get()
+    if trace is not None:
+        event["trace"] = trace
+    return event
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:
@@ -53,12 +67,12 @@ def start_trace(traceparent: str | None) -> None:
         and _is_hex(parts[2], 16)
         and parts[1] != "0" * 32
     )
-    structlog.contextvars.bind_contextvars(trace=parts[1] if is_valid else secrets.token_hex(16))
+    _trace.set(parts[1] if is_valid else secrets.token_hex(16))
 
 
 def current_traceparent() -> str | None:
     """Return the header that carries the current trace on, if there is one."""
-    trace = structlog.contextvars.get_contextvars().get("trace")
+    trace = _trace.get()
     return f"00-{trace}-{secrets.token_hex(8)}-01" if trace else None
 
 
