@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from services.common import categories
 from services.common.errors import DeadlineExceeded, FailedPrecondition, Unavailable
-from services.gateway.answers import Degradation, Provenance, Result, Served
+from services.gateway.answers import Degradation, Provenance, Result
 from services.gateway.cache import SharedStore
 from services.gateway.queries import Filter, Mode, Query
 from tests.cache_shop import (
@@ -29,6 +29,8 @@ from tests.cache_shop import (
     Version,
     ids_of,
 )
+from tests.shown import Shown
+from tests.shown import shown as read
 from vitrina.catalog.v1.catalog_pb2 import Product
 
 PATHS = ["", "A", "A > X", "A > Y", "B"]
@@ -51,7 +53,7 @@ QUERIES = [
 ]
 
 
-def touches(query: Query, served: Served, invalidated: str) -> bool:
+def touches(query: Query, served: Shown, invalidated: str) -> bool:
     """Tell whether an answer may hold what was invalidated."""
     if not invalidated:
         return True
@@ -92,7 +94,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.is_index_slow = False
         self.is_feed_slow = [False, False]
         # Pages that have a next one: the query, what was served, ids so far, which catalog.
-        self.pages: list[tuple[Query, Served, frozenset[str], int]] = []
+        self.pages: list[tuple[Query, Shown, frozenset[str], int]] = []
         # Of each gateway: what it was told by the feed, and what it has acknowledged.
         self.heard = [0, 0]
         self.acknowledged = [0, 0]
@@ -270,7 +272,7 @@ class CacheMachine(RuleBasedStateMachine):
         query, before, shown, catalogs = data.draw(st.sampled_from(self.pages))
         asked = replace(query, page_token=before.answer.next_page_token)
         try:
-            served = self.run(self.gateways[number].searching.search(asked))
+            served = read(self.run(self.gateways[number].searching.search(asked)))
         except FailedPrecondition:
             return
         assert served.answer.revision == before.answer.revision
@@ -285,14 +287,14 @@ class CacheMachine(RuleBasedStateMachine):
         self.remember_pages(query, served, shown | ids, catalogs)
 
     def remember_pages(
-        self, query: Query, served: Served, shown: frozenset[str], catalogs: int
+        self, query: Query, served: Shown, shown: frozenset[str], catalogs: int
     ) -> None:
         if served.answer.next_page_token:
             self.pages = [*self.pages[-3:], (query, served, shown, catalogs)]
 
     def asked(self, query: Query, number: int) -> None:
         try:
-            served = self.run(self.gateways[number].searching.search(query))
+            served = read(self.run(self.gateways[number].searching.search(query)))
         except (DeadlineExceeded, Unavailable):
             # The index has nothing yet, or is not at the revision.
             return
@@ -301,7 +303,7 @@ class CacheMachine(RuleBasedStateMachine):
             shown = frozenset(result.product.id for result in served.answer.results)
             self.remember_pages(query, served, shown, self.catalogs)
 
-    def check(self, query: Query, served: Served, number: int) -> None:
+    def check(self, query: Query, served: Shown, number: int) -> None:
         answer = served.answer
         revision, bound = answer.revision, query.filter.category
         is_cached = served.provenance in (Provenance.MEMORY, Provenance.REDIS)

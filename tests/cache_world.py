@@ -80,6 +80,17 @@ class World:
             self.wall,
         )
 
+    def keep(
+        self,
+        asked: Query,
+        computed: Answer,
+        cache: AnswerCache | None = None,
+        key: str | None = None,
+    ) -> None:
+        cache = cache or self.cache
+        encoded = cache.encoded(asked, computed)
+        cache.keep_answer(key or self.key(asked), asked, computed, encoded)
+
     def key(self, asked: Query, space: str = "space-a") -> str:
         key = self.cache.answer_key(asked, space)
         assert key is not None

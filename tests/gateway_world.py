@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from services.gateway.admission import Admission
-from services.gateway.answers import Served
+from services.gateway.answers import Near
 from services.gateway.assembly import Assembly
 from services.gateway.breakers import Breakers
 from services.gateway.cache import AnswerCache, Lifetimes
@@ -16,6 +16,7 @@ from services.gateway.stores.memory import MemoryStore
 from services.gateway.validity import ChangeLog
 from services.gateway.ways import Ways
 from tests.gateway_ports import FakeCatalog, FakeEmbedder, FakeIndex
+from tests.shown import Shown, shown
 
 LAMPS = ["lamp-1", "lamp-2", "lamp-3"]
 
@@ -61,10 +62,11 @@ class World:
         """Lose what the gateway keeps, as a restart does."""
         self.cache.memory = MemoryStore(1 << 20)
 
-    async def search(self, **changes: object) -> Served:
+    async def search(self, **changes: object) -> Shown:
         query = Query("lamp", 10, 0, 1.0)
-        return await self.searching.search(replace(query, **changes))  # type: ignore[arg-type]
+        asked = replace(query, **changes)  # type: ignore[arg-type]
+        return shown(await self.searching.search(asked))
 
 
-def ids(served: Served) -> list[str]:
+def ids(served: Shown | Near) -> list[str]:
     return [result.product.id for result in served.answer.results]

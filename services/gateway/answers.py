@@ -187,16 +187,32 @@ class Timings:
     arrange_ms: float = 0.0
 
 
+class Encoded(NamedTuple):
+    """An answer as it is kept and sent."""
+
+    body: bytes
+    # The query as it may be offered to others; empty: not worth it.
+    popular: str = ""
+
+
 @dataclass(frozen=True)
 class Served:
     """An answer on its way out: with what concerns this call alone."""
 
-    answer: Answer
+    encoded: Encoded
     provenance: Provenance
     timings: Timings = field(default_factory=Timings)
     # In addition to those of the answer.
     degraded: frozenset[Degradation] = frozenset()
     left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True)
+class Near:
+    """Products near another one."""
+
+    answer: Answer
+    timings: Timings
 
 
 def budget_class(budget_seconds: float) -> int:

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from services.common.filters import Column
-from services.gateway.answers import Answer, Provenance
+from services.gateway.answers import Answer, Encoded, Provenance
 from services.gateway.entries import Entry
 from services.gateway.pages import SET_SECONDS, PageToken, ResultSet
+from services.gateway.popularity import popular_query
 from services.gateway.queries import Mode, Query
 from services.gateway.stores.memory import MemoryStore
 from services.gateway.validity import EVERYTHING, ChangeLog
 
-KEY_VERSION = 4
+KEY_VERSION = 5
 
 
 class SharedStore(Protocol):
@@ -78,7 +79,7 @@ class CacheCounts:
 class CachedAnswer(NamedTuple):
     """An answer that holds, the tier it came from, and whether to compute it anew meanwhile."""
 
-    answer: Answer
+    encoded: Encoded
     provenance: Provenance
     is_overdue: bool
 
@@ -146,11 +147,17 @@ class AnswerCache:
         if not self._holds(entry, min_revision):
             self.counts.invalid_entries += 1
             return None
-        try:
-            answer = self._codec.decode(entry.body)
-        except (ValueError, OverflowError):  # foreign bytes under our key
+        # What is in memory was made here, or has been through this.
+        if provenance is Provenance.REDIS and not self._is_answer(entry.body):
             return None
-        return CachedAnswer(answer, provenance, entry.is_overdue)
+        return CachedAnswer(Encoded(entry.body, entry.popular), provenance, entry.is_overdue)
+
+    def _is_answer(self, body: bytes) -> bool:
+        try:
+            self._codec.decode(body)
+        except (ValueError, OverflowError):  # foreign bytes under our key
+            return False
+        return True
 
     def _holds(self, entry: Entry, min_revision: int) -> bool:
         if entry.revision < min_revision:
@@ -160,7 +167,11 @@ class AnswerCache:
         touched = entry.touched if entry.is_bounded else {EVERYTHING}
         return self._changes.is_current and self._changes.is_valid(entry.revision, touched)
 
-    def keep_answer(self, key: str, query: Query, answer: Answer) -> None:
+    def encoded(self, query: Query, answer: Answer) -> Encoded:
+        """Return the answer as it is kept and sent."""
+        return Encoded(self._codec.encode(answer), popular_query(query.text, answer))
+
+    def keep_answer(self, key: str, query: Query, answer: Answer, encoded: Encoded) -> None:
         """Keep a sound answer in both tiers. A degraded one is not kept: its cause may pass."""
         if answer.degraded or not self._is_of_this_catalog(key):
             return
@@ -185,13 +196,14 @@ class AnswerCache:
             seconds = min(self._lifetimes.answer, self._lifetimes.unbounded_answer)
         if self._changes.is_valid(answer.revision, touched):
             entry = Entry(
-                self._codec.encode(answer),
+                encoded.body,
                 answer.computed_at + seconds,
                 seconds,
                 answer.revision,
                 touched,
                 is_bounded,
                 grace_seconds=seconds,
+                popular=encoded.popular,
             )
             self._put(key, entry)
 

@@ -15,10 +15,12 @@ from services.gateway.answers import (
     Highlights,
     Hit,
     LeftOut,
+    Near,
     Plan,
     Result,
     Served,
     Strategy,
+    Timings,
 )
 from services.gateway.pages import ResultSet
 from vitrina.catalog.v1 import facet_pb2
@@ -60,18 +62,31 @@ def response_of(answer: Answer) -> pb.SearchResponse:
     return response
 
 
-def served_response(served: Served) -> pb.SearchResponse:
-    """Return the response to one call: the answer, and how this call came by it."""
-    response = response_of(served.answer)
-    info = response.info
-    info.provenance = served.provenance  # type: ignore[assignment]
-    extra = sorted(served.degraded - served.answer.degraded)
-    info.degraded.extend(extra)  # type: ignore[arg-type]
-    info.left_out.extend(_left_out_messages(served.left_out))
-    info.timings.CopyFrom(
-        pb.Timings(**{name: round(ms, 3) for name, ms in vars(served.timings).items()})
+def served_bytes(served: Served) -> bytes:
+    """Return the SearchResponse to one call: the answer, and how this call came by it.
+
+    Messages one after the other are one message, with what either says; so the answer
+    goes out as the bytes that it is kept as.
+    """
+    info = pb.AnswerInfo(
+        provenance=served.provenance,  # type: ignore[arg-type]
+        degraded=sorted(served.degraded),  # type: ignore[arg-type]
+        left_out=_left_out_messages(served.left_out),
+        timings=_timings_message(served.timings),
     )
-    return response
+    return served.encoded.body + pb.SearchResponse(info=info).SerializeToString()
+
+
+def near_response(near: Near) -> pb.SimilarResponse:
+    """Return the response to one call."""
+    response = response_of(near.answer)
+    response.info.provenance = pb.PROVENANCE_COMPUTED
+    response.info.timings.CopyFrom(_timings_message(near.timings))
+    return pb.SimilarResponse(results=response.results, info=response.info)
+
+
+def _timings_message(timings: Timings) -> pb.Timings:
+    return pb.Timings(**{name: round(ms, 3) for name, ms in vars(timings).items() if ms})
 
 
 class ProtobufCodec:

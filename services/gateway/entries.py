@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Entry:
     # Only what it touches can make it wrong; if not, any change at all may.
     is_bounded: bool = True
     grace_seconds: float = 0.0
+    # Of an answer, see answers.Encoded.
+    popular: str = ""
     # Its lifetime was over when a tier gave it out. Not stored.
     is_overdue: bool = False
 
@@ -32,7 +34,8 @@ class Entry:
     def encode(self) -> bytes:
         """Return one line of JSON, then the body. Read back by `decode`."""
         times = [self.expires_at, self.lifetime_seconds, self.grace_seconds]
-        head = [FORMAT, *times, self.revision, sorted(self.touched), self.is_bounded]
+        touched = sorted(self.touched)
+        head = [FORMAT, *times, self.revision, touched, self.is_bounded, self.popular]
         return json.dumps(head, ensure_ascii=False).encode() + b"\n" + self.body
 
     @classmethod
@@ -40,7 +43,8 @@ class Entry:
         """Return the entry, or None for what is not one of this format."""
         line, separator, body = data.partition(b"\n")
         try:
-            version, expires_at, lifetime, grace, revision, touched, is_bounded = json.loads(line)
+            version, expires_at, lifetime, grace, *about = json.loads(line)
+            revision, touched, is_bounded, popular = about
             if version != FORMAT or not separator or not isinstance(touched, list):
                 return None
             return cls(
@@ -51,6 +55,7 @@ class Entry:
                 frozenset(map(str, touched)),
                 bool(is_bounded),
                 float(grace),
+                str(popular),
             )
         except (ValueError, TypeError, OverflowError, RecursionError):
             return None

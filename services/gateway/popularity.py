@@ -18,6 +18,13 @@ MAX_QUERIES = 1_000
 MAX_CHARACTERS = 100
 
 
+def popular_query(text: str, answer: Answer) -> str:
+    """Return the query as a person may be glad to be offered it; empty if nobody would be."""
+    query = answer.corrected_query or text
+    # By meaning alone anything finds something.
+    return query if answer.plan.lexical_candidates and len(query) <= MAX_CHARACTERS else ""
+
+
 class Popularity(Background):
     """Counts queries that found something. Used inside `async with`; the end reports the rest."""
 
@@ -25,13 +32,9 @@ class Popularity(Background):
         self._catalog = catalog
         self._counts: Counter[str] = Counter()
 
-    def count(self, text: str, answer: Answer) -> None:
-        """Count a query that a person may be glad to be offered."""
-        query = answer.corrected_query or text
-        # By meaning alone anything finds something.
-        if not answer.plan.lexical_candidates or len(query) > MAX_CHARACTERS:
-            return
-        if query in self._counts or len(self._counts) < MAX_QUERIES:
+    def count(self, query: str) -> None:
+        """Count a query, as `popular_query` returned it."""
+        if query and (query in self._counts or len(self._counts) < MAX_QUERIES):
             self._counts[query] += 1
 
     async def _run(self) -> None:

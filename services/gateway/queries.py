@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from services.common import categories, filters, ordering
 from services.common.errors import InvalidArgument
@@ -80,7 +81,7 @@ class Query:
     page_token: str = ""
     skip_cache: bool = False
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """Eight bytes of all that makes the result that pages are cut from."""
         parts = (
@@ -111,15 +112,15 @@ class SimilarQuery:
     unlike: Sequence[str] = ()
 
 
-def parse_text(query: str) -> str:
+def parse_text(query: str, field: str = "query") -> str:
     """Return the query text with single spaces, or raise InvalidArgument."""
     if len(query) > MAX_QUERY_CHARACTERS:
         raise InvalidArgument(
-            "query", f"{len(query)} characters given, at most {MAX_QUERY_CHARACTERS}"
+            field, f"{len(query)} characters given, at most {MAX_QUERY_CHARACTERS}"
         )
     text = " ".join(query.replace("\x00", " ").split())
     if not text:
-        raise InvalidArgument("query", "must not be empty")
+        raise InvalidArgument(field, "must not be empty")
     return text
 
 

@@ -5,13 +5,16 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from services.common import deadlines
 from services.common.errors import FailedPrecondition, Unavailable
 from services.gateway.admission import QUEUE_SHARE, Admission
 from services.gateway.answers import (
     Answer,
     Degradation,
+    Encoded,
     Hit,
     LeftOut,
+    Near,
     Provenance,
     Result,
     Served,
@@ -55,7 +58,7 @@ class Searching:
         self._admission = admission
         self._refresh_budget_seconds = refresh_budget_seconds
         self._clock = clock
-        self._flights: Flights[Answer] = Flights()
+        self._flights: Flights[Encoded] = Flights()
 
     async def search(self, query: Query) -> Served:
         """Answer from the cache, from an identical query in flight, or anew."""
@@ -75,14 +78,14 @@ class Searching:
             )
         return served
 
-    async def similar(self, query: SimilarQuery) -> Served:
+    async def similar(self, query: SimilarQuery) -> Near:
         """Answer by the stored vector of a product; where there is none, by its name."""
         timings = Timings()
         with timed(timings, "total"):
-            return Served(await self._near(query, timings), Provenance.COMPUTED, timings)
+            return Near(await self._near(query, timings), timings)
 
     async def _near(self, query: SimilarQuery, timings: Timings) -> Answer:
-        budget = Budget(query.budget_seconds)
+        budget = Budget(_seconds_left(query))
         async with self._admission.admitted(budget.share(QUEUE_SHARE)):
             found = await self._retrieval.find_similar(query, budget, timings)
             candidates = found.candidates
@@ -101,19 +104,20 @@ class Searching:
         preferred = query.space or (self._spaces.ids[0] if self._spaces.ids else "")
         key = None if query.skip_cache else self._cache.answer_key(query, preferred)
         if key is None:
-            return Served(await self._compute(query, timings), Provenance.COMPUTED, timings)
+            encoded = self._cache.encoded(query, await self._compute(query, timings))
+            return Served(encoded, Provenance.COMPUTED, timings)
         with timed(timings, "cache"):
             found = await self._cache.find_answer(key, query.min_revision)
         if found is not None:
             if found.is_overdue:
                 self._refresh(key, preferred, query)
-            return Served(found.answer, found.provenance, timings, self._unverified)
+            return Served(found.encoded, found.provenance, timings, self._unverified)
         compute = partial(self._compute_and_keep, key, preferred, query, timings)
-        answer, is_shared = await self._flights.join(self._flight(key, query), compute)
+        encoded, is_shared = await self._flights.join(self._flight(key, query), compute)
         self._cache.counts.shared_hits += is_shared
         self._cache.counts.misses += not is_shared
         provenance = Provenance.SHARED if is_shared else Provenance.COMPUTED
-        return Served(answer, provenance, timings)
+        return Served(encoded, provenance, timings)
 
     @property
     def _unverified(self) -> frozenset[Degradation]:
@@ -127,7 +131,7 @@ class Searching:
         concerns them has changed since the first of them came.
         """
         last_change = self._changes.last_change(query.filter.category or EVERYTHING)
-        return key, query.min_revision, budget_class(query.budget_seconds), last_change
+        return key, query.min_revision, budget_class(_seconds_left(query)), last_change
 
     def _refresh(self, key: str, space: str, query: Query) -> None:
         """Compute an overdue answer anew, while callers still get it."""
@@ -138,13 +142,14 @@ class Searching:
 
     async def _compute_and_keep(
         self, key: str, preferred: str, query: Query, timings: Timings
-    ) -> Answer:
+    ) -> Encoded:
         answer = await self._compute(query, timings)
+        encoded = self._cache.encoded(query, answer)
         # What failed may be back at once; a degraded one is not kept either. And another
         # space may have become the preferred one meanwhile, which the key does not say.
         if not answer.left_out and answer.space in ("", preferred):
-            self._cache.keep_answer(key, query, answer)
-        return answer
+            self._cache.keep_answer(key, query, answer, encoded)
+        return encoded
 
     async def _next_page(self, query: Query, timings: Timings) -> Served:
         token = read_token(query)
@@ -162,7 +167,7 @@ class Searching:
                 "min_revision; begin again without it",
                 reason="PAGE_TOKEN_EXPIRED",
             )
-        budget = Budget(query.budget_seconds)
+        budget = Budget(_seconds_left(query))
         marking = _marking(query, kept.answer.corrected_query)
         results, used = await self._hydrated(
             kept.hits[token.offset :], query, marking, budget, timings
@@ -170,10 +175,11 @@ class Searching:
         offset = token.offset + used
         next_page = token.at(offset).text if offset < len(kept.hits) else ""
         answer = replace(kept.answer, results=results, next_page_token=next_page)
-        return Served(answer, provenance, timings, self._unverified)
+        encoded = self._cache.encoded(query, answer)
+        return Served(encoded, provenance, timings, self._unverified)
 
     async def _compute(self, query: Query, timings: Timings) -> Answer:
-        budget = Budget(query.budget_seconds)
+        budget = Budget(_seconds_left(query))
         async with self._admission.admitted(budget.share(QUEUE_SHARE)):
             return await self._computed(query, budget, timings)
 
@@ -236,6 +242,10 @@ class Searching:
                 if condition is None or self._catalog.passes(product, condition)
             ]
         return results, used
+
+
+def _seconds_left(query: Query | SimilarQuery) -> float:
+    return max(0.001, deadlines.remaining_seconds(default=query.budget_seconds))
 
 
 def _marking(query: Query, corrected_query: str) -> Marking | None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from services.common import facets
 from services.gateway.answers import Answer, Degradation, Provenance
+from services.gateway.codec import ProtobufCodec
 from services.gateway.entries import Entry
 from services.gateway.queries import Filter, Mode
 from services.gateway.stores.memory import OVERHEAD_BYTES, MemoryStore
@@ -22,15 +23,17 @@ def world() -> World:
 
 async def test_an_answer_comes_back_as_it_was(world: World) -> None:
     asked, kept = query(category="Home"), answer("Home", "Home > Lamps")
-    world.cache.keep_answer(world.key(asked), asked, kept)
-    assert await world.cache.find_answer(world.key(asked), 0) == (kept, Provenance.MEMORY, False)
+    world.keep(asked, kept)
+    found = await world.cache.find_answer(world.key(asked), 0)
+    assert found == (world.cache.encoded(asked, kept), Provenance.MEMORY, False)
+    assert ProtobufCodec().decode(found.encoded.body) == kept
 
 
 async def test_another_gateway_finds_it_in_the_shared_tier_and_then_in_its_own(
     world: World,
 ) -> None:
     asked = query(category="Home")
-    world.cache.keep_answer(world.key(asked), asked, answer("Home"))
+    world.keep(asked, answer("Home"))
     other = world.gateway()
     found = [await other.find_answer(world.key(asked), 0) for _ in range(2)]
     assert [hit and hit[1] for hit in found] == [Provenance.REDIS, Provenance.MEMORY]
@@ -38,7 +41,7 @@ async def test_another_gateway_finds_it_in_the_shared_tier_and_then_in_its_own(
 
 async def test_a_change_in_the_category_ends_it_in_both_tiers(world: World) -> None:
     asked = query(category="Home")
-    world.cache.keep_answer(world.key(asked), asked, answer("Home > Lamps"))
+    world.keep(asked, answer("Home > Lamps"))
     world.changes.apply([CategoryChange(2, "Home > Chairs", "Home > Chairs")])
     assert await world.cache.find_answer(world.key(asked), 0) is None
     assert await world.gateway().find_answer(world.key(asked), 0) is None
@@ -46,7 +49,7 @@ async def test_a_change_in_the_category_ends_it_in_both_tiers(world: World) -> N
 
 async def test_a_change_elsewhere_leaves_it_alone(world: World) -> None:
     asked = query(category="Home")
-    world.cache.keep_answer(world.key(asked), asked, answer("Home"))
+    world.keep(asked, answer("Home"))
     world.changes.apply([CategoryChange(2, None, "Garden")])
     assert await world.cache.find_answer(world.key(asked), 0) is not None
 
@@ -54,7 +57,7 @@ async def test_a_change_elsewhere_leaves_it_alone(world: World) -> None:
 async def test_min_revision_passes_an_older_entry_by(world: World) -> None:
     asked = query()
     world.changes.begin("catalog-1", 7)
-    world.cache.keep_answer(world.key(asked), asked, answer("Home", revision=7))
+    world.keep(asked, answer("Home", revision=7))
     assert await world.cache.find_answer(world.key(asked), 7) is not None
     assert await world.cache.find_answer(world.key(asked), 8) is None
 
@@ -62,7 +65,7 @@ async def test_min_revision_passes_an_older_entry_by(world: World) -> None:
 async def test_a_corrected_query_depends_on_the_words_of_all_categories(world: World) -> None:
     asked = query(category="Home")
     corrected = replace(answer("Home"), corrected_query="lamp")
-    world.cache.keep_answer(world.key(asked), asked, corrected)
+    world.keep(asked, corrected)
     world.changes.apply([CategoryChange(2, None, "Garden")])
     world.wait(31)
     assert await world.cache.find_answer(world.key(asked), 0) is None
@@ -72,14 +75,14 @@ async def test_an_answer_with_wider_counts_falls_with_a_change_in_its_category_t
     world: World,
 ) -> None:
     asked = replace(query(category="Home"), facets=facets.parse(["category(ignore_own_filter)"]))
-    world.cache.keep_answer(world.key(asked), asked, answer("Home > Lamps"))
+    world.keep(asked, answer("Home > Lamps"))
     world.changes.apply([CategoryChange(2, None, "Home > Chairs")])
     assert await world.cache.find_answer(world.key(asked), 0) is None
 
 
 async def test_no_results_fall_with_any_change(world: World) -> None:
     asked = query("zzz")
-    world.cache.keep_answer(world.key(asked), asked, answer())
+    world.keep(asked, answer())
     assert await world.cache.find_answer(world.key(asked), 0) is not None
     world.changes.apply([CategoryChange(2, None, "Garden")])
     assert await world.cache.find_answer(world.key(asked), 0) is None
@@ -90,14 +93,14 @@ async def test_a_degraded_answer_is_not_kept(world: World) -> None:
     poor = Answer(
         sound.results, 1, "", frozenset({Degradation.LEXICAL_ONLY}), sound.plan, sound.computed_at
     )
-    world.cache.keep_answer(world.key(asked), asked, poor)
+    world.keep(asked, poor)
     assert await world.cache.find_answer(world.key(asked), 0) is None
 
 
 async def test_an_answer_that_was_overtaken_while_computed_is_not_kept(world: World) -> None:
     asked = query(category="Home")
     world.changes.apply([CategoryChange(2, None, "Home")])
-    world.cache.keep_answer(world.key(asked), asked, answer("Home", revision=1))
+    world.keep(asked, answer("Home", revision=1))
     assert world.cache.memory.entry_count == 0
 
 
@@ -126,7 +129,7 @@ def test_without_a_known_catalog_there_is_no_key(world: World) -> None:
 async def test_foreign_bytes_under_our_key_are_a_miss(world: World) -> None:
     asked = query()
     body = Entry(b"\xff\xff\xff", 2e9, 300.0, 1, frozenset()).encode()
-    endless = b"[2,1,1,1,Infinity,[],true]\nx"
+    endless = b'[3,1,1,1,Infinity,[],true,""]\nx'
     deep = b"[" * 100_000 + b"\n"
     for data in (b"", b"\n", b"\x80\x04pickle", b"[1,2]\n", b"[99,1,1,[]]\nx", endless, deep, body):
         world.shared.data[world.key(asked)] = data

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from services.common.errors import FailedPrecondition, Unavailable
-from services.gateway.answers import Degradation, Provenance, Served
+from services.gateway.answers import Degradation, Provenance
 from services.gateway.ports import QueryVector
 from services.gateway.queries import Filter, Mode, Query
 from tests.cache_shop import Clocks, SharedTier, Shop, ShopCatalog, ShopGateway, ShopIndex
+from tests.shown import Shown, shown
 from tests.support import until
 
 LAMPS = Query("lamp", 10, 0, 1.0)
@@ -30,8 +31,8 @@ class World:
         self.catalog.changed()
         self.index.follow(self.shop, self.shop.head)
 
-    async def search(self, query: Query = LAMPS) -> Served:
-        return await self.gateway.searching.search(query)
+    async def search(self, query: Query = LAMPS) -> Shown:
+        return shown(await self.gateway.searching.search(query))
 
     @property
     def is_computing(self) -> bool:

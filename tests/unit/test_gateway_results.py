@@ -7,12 +7,13 @@ import pytest
 
 from services.common import facets
 from services.common.errors import FailedPrecondition, InvalidArgument, Unavailable
-from services.gateway.answers import AppliedRule, Degradation, Provenance, Served
+from services.gateway.answers import AppliedRule, Degradation, Provenance
 from services.gateway.candidates import Boost, Rule
 from services.gateway.popularity import Popularity
 from services.gateway.queries import Filter, Mode
 from services.gateway.validity import CategoryChange
 from tests.gateway_world import LAMPS, World, ids
+from tests.shown import Shown
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def shop() -> World:
     return world
 
 
-async def all_pages(world: World, first: Served, **arguments: object) -> list[Served]:
+async def all_pages(world: World, first: Shown, **arguments: object) -> list[Shown]:
     pages = [first]
     while token := pages[-1].answer.next_page_token:
         pages.append(await world.search(page_token=token, **arguments))
@@ -337,16 +338,16 @@ class TestPopularity:
         world.catalog.corrections = {"lapm": "lamp"}
         async with Popularity(world.catalog) as popularity:
             for text in ("lamp", "lapm"):
-                popularity.count(text, (await world.search(text=text)).answer)
+                popularity.count((await world.search(text=text)).popular)
             # Something is near everything.
-            popularity.count("zzz", (await world.search(text="zzz")).answer)
+            popularity.count((await world.search(text="zzz")).popular)
         assert world.catalog.asked == {"lamp": 2}
 
     async def test_what_could_not_be_told_is_told_later(self, world: World) -> None:
         served = await world.search()
         popularity = Popularity(world.catalog)
         async with popularity:
-            popularity.count("lamp", served.answer)
+            popularity.count(served.popular)
             world.catalog.trouble.error = Unavailable("gone")
         world.catalog.trouble.error = None
         async with popularity:
