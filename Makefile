@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Other engines, for `make bench-peers`.
+PEERS := .venv-peers
 CATALOG ?= examples/catalog.jsonl
 # The large catalog where it lies beside the checkout, else the sample.
 BENCH_CATALOG ?= $(firstword $(wildcard ../shared/data/icecat/products.jsonl.gz) $(CATALOG))
@@ -41,8 +43,22 @@ lint: install ## Check style and types
 	$(BIN)/mypy
 
 .PHONY: bench
-bench: install ## Measure import, search, memory and start beside their floors
+bench: install ## Measure search, import, memory and start beside their floors; report and plots
 	$(BIN)/python -m benchmarks $(BENCH_CATALOG)
+
+.PHONY: bench-load
+bench-load: install ## Load the gateway with h2load beside a bare server; report and plot
+	$(BIN)/python -m benchmarks.load
+
+.PHONY: bench-peers
+bench-peers: install $(PEERS)/.installed ## Measure search beside Chroma, LanceDB, Milvus Lite and Qdrant
+	$(BIN)/python -m benchmarks.peers $(BENCH_CATALOG) --peers-python $(PEERS)/bin/python
+
+$(PEERS)/.installed: requirements/peers.lock
+	$(PYTHON) -m venv $(PEERS)
+	@echo '*' > $(PEERS)/.gitignore
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peers.lock
+	@touch $@
 
 .PHONY: bench-freshness
 bench-freshness: install ## Measure from a write until it is found, and look for stale answers
@@ -61,8 +77,10 @@ lock: ## Resolve the lock files anew (needs uv)
 	    --no-header --no-emit-index-url --no-strip-extras $$(printf -- '--extra %s ' "$$@") \
 	    pyproject.toml -o $$out; \
 	done
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-header --no-emit-index-url --no-strip-extras requirements/peers.in -o requirements/peers.lock
 
 .PHONY: clean
 clean: ## Remove the environment, stubs and caches; data stays
-	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find protos \( -name '*_pb2*.py' -o -name '*_pb2*.pyi' \) -delete

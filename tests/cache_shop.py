@@ -15,6 +15,7 @@ from services.gateway.codec import ProtobufCodec
 from services.gateway.entries import Entry
 from services.gateway.following import CatalogFollower, ReadySpaces
 from services.gateway.freshness import Freshness
+from services.gateway.hydration import Hydration
 from services.gateway.invalidation import Invalidation
 from services.gateway.ports import CatalogState, QueryVector, Watched
 from services.gateway.retrieval import Retrieval
@@ -85,14 +86,14 @@ class Shop:
         return max(each for each in self.tunings if each <= revision)
 
     def put(self, product_id: str, category: str, *, is_active: bool = True) -> None:
-        self._change(self.stored.get(product_id), category)
+        self._change(self.stored.get(product_id), category, product_id)
         self._end(product_id)
         self.stored[product_id] = category
         if is_active:
             self.versions.append(Version(product_id, category, self.head))
 
     def delete(self, product_id: str) -> None:
-        self._change(self.stored.pop(product_id), None)
+        self._change(self.stored.pop(product_id), None, product_id)
         self._end(product_id)
 
     def tune(self) -> None:
@@ -114,8 +115,11 @@ class Shop:
         self.invalidations = [each for each in self.invalidations if each[0] <= revision]
         self.stored = {each.product_id: each.category for each in self.at(revision)}
 
-    def _change(self, before: str | None, after: str | None, **kind: bool) -> None:
-        self.changes.append(CategoryChange(self.head + 1, before, after, **kind))
+    def _change(
+        self, before: str | None, after: str | None, product_id: str = "", **kind: bool
+    ) -> None:
+        change = CategoryChange(self.head + 1, before, after, product_id=product_id, **kind)
+        self.changes.append(change)
 
     def _end(self, product_id: str) -> None:
         for each in self.versions:
@@ -219,7 +223,8 @@ class ShopGateway:
     ) -> None:
         self.embedder = embedder = FakeEmbedder()
         self.changes = ChangeLog(clock=clocks.steady)
-        self.follower = CatalogFollower(catalog, self.changes)
+        hydration = Hydration(catalog, self.changes, 1 << 20)
+        self.follower = CatalogFollower(catalog, self.changes, hydration)
         self.cache = AnswerCache(
             MemoryStore(1 << 20, clock=clocks.steady, wall_clock=clocks.wall),
             tier,
@@ -237,6 +242,7 @@ class ShopGateway:
             retrieval,
             Assembly(retrieval, catalog, ways),
             catalog,
+            hydration,
             spaces,
             self.changes,
             self.cache,

@@ -106,7 +106,7 @@ class FakeGateway(catalog_pb2_grpc.CatalogServiceServicer, search_pb2_grpc.Searc
     async def UpsertProduct(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
-    ListProducts = ListCategories = UseSpace = DropSpace = UpsertProduct
+    ListProducts = ListCategories = UseSpace = DropSpace = CheckIndex = UpsertProduct
     WatchChanges: Any = UpsertProduct
 
     async def Search(

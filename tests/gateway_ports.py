@@ -20,6 +20,7 @@ from services.gateway.answers import Facet, FacetValue, Highlights, Plan, Produc
 from services.gateway.candidates import Arranged, Rule, VectorHits, WordHits
 from services.gateway.ports import (
     CatalogState,
+    CheckedRecall,
     Collection,
     Hydrated,
     Marking,
@@ -147,6 +148,18 @@ class FakeIndex:
             )
         return Reached(self.revision, spaces[0])
 
+    async def check_recall(
+        self,
+        space: str,
+        *,
+        vectors: bytes,
+        sample: int,
+        limit: int,
+        filter_text: str,
+        timeout_seconds: float,
+    ) -> CheckedRecall:
+        raise NotImplementedError
+
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
         await self.trouble.meet(timeout_seconds)
         return [
@@ -261,6 +274,7 @@ class FakeCatalog:
                 Highlights(f"<mark>{marking.query}</mark> {product.name}", "") if marking else None
                 for product in products
             ],
+            self.revision,
         )
 
     async def arrange(

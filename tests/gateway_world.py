@@ -9,6 +9,7 @@ from services.gateway.breakers import Breakers
 from services.gateway.cache import AnswerCache, Lifetimes
 from services.gateway.codec import ProtobufCodec
 from services.gateway.following import ReadySpaces
+from services.gateway.hydration import Hydration
 from services.gateway.queries import Query
 from services.gateway.retrieval import Retrieval
 from services.gateway.search import Searching
@@ -52,6 +53,7 @@ class World:
             retrieval,
             Assembly(retrieval, self.catalog, ways),
             self.catalog,
+            Hydration(self.catalog, self.changes, 1 << 20),
             self.spaces,
             self.changes,
             self.cache,

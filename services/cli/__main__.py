@@ -11,6 +11,7 @@ from services.cli import (
     caching,
     failures,
     importing,
+    index_check,
     options,
     products,
     searching,
@@ -86,6 +87,7 @@ app.command("suggest", epilog=suggesting.EPILOG)(suggesting.suggest)
 app.add_typer(rules.app, name="rules")
 app.add_typer(synonyms.app, name="synonyms")
 app.add_typer(spaces.app, name="spaces")
+app.add_typer(index_check.app, name="index")
 app.command("eval", epilog=judging.EPILOG)(judging.evaluate_answers)
 app.command("get", epilog=products.GET_EPILOG)(products.get)
 app.command("delete", epilog=products.DELETE_EPILOG)(products.delete)

@@ -107,10 +107,15 @@ class Mode(StrEnum):
         return search_pb2.Mode.Value(f"MODE_{self.name}")
 
 
-def target_of(context: typer.Context, address: str | None, timeout: float | None) -> Target:
+def target_of(
+    context: typer.Context,
+    address: str | None,
+    timeout: float | None,
+    default_timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+) -> Target:
     """Return where to call: options of the command, else those before it, else the defaults."""
     before = context.obj if isinstance(context.obj, dict) else {}
     return Target(
         address or before.get("address") or DEFAULT_ADDRESS,
-        timeout or before.get("timeout") or DEFAULT_TIMEOUT_SECONDS,
+        timeout or before.get("timeout") or default_timeout_seconds,
     )

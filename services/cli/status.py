@@ -87,7 +87,7 @@ def _spaces(response: search_pb2.GetStatusResponse) -> object:
     table = plain_table("Spaces and their collections")
     table.add_column("space", overflow="fold")
     table.add_column("model")
-    for title in ("revision", "behind", "vectors", "memory"):
+    for title in ("revision", "behind", "vectors", "memory", "recall"):
         table.add_column(title, justify="right")
     table.add_column("state", overflow="fold")
     collections = {collection.space: collection for collection in response.collections}
@@ -101,7 +101,7 @@ def _spaces(response: search_pb2.GetStatusResponse) -> object:
                 "" if space.is_working else "red",
             )
         if collection is None:
-            table.add_row(cell(name), model, "", "", "", "", cell("no collection", "dim"))
+            table.add_row(cell(name), model, "", "", "", "", "", cell("no collection", "dim"))
             continue
         table.add_row(
             cell(name),
@@ -110,9 +110,16 @@ def _spaces(response: search_pb2.GetStatusResponse) -> object:
             cell(f"{collection.lag:,}", "yellow" if collection.lag else "green"),
             cell(f"{collection.vectors:,}"),
             cell(f"{mebibytes(collection.memory_bytes)} MiB"),
+            cell(_recall(collection)),
             _collection_state(collection),
         )
     return table
+
+
+def _recall(collection: search_pb2.CollectionStatus) -> str:
+    """Return "0.998 @10"; empty where none was measured."""
+    recall = collection.recall
+    return f"{recall.recall:.3f} @{recall.k}" if collection.HasField("recall") else ""
 
 
 def _collection_state(collection: search_pb2.CollectionStatus) -> Text:

@@ -16,6 +16,8 @@ from services.gateway.cache import AnswerCache, Lifetimes
 from services.gateway.codec import ProtobufCodec
 from services.gateway.following import CatalogFollower, ReadySpaces
 from services.gateway.freshness import Freshness
+from services.gateway.hydration import Hydration
+from services.gateway.index_check import IndexCheck
 from services.gateway.invalidation import Invalidation
 from services.gateway.popularity import Popularity
 from services.gateway.proxy import add_proxy
@@ -31,7 +33,7 @@ from services.gateway.upstreams.index import GrpcIndex
 from services.gateway.validity import ChangeLog
 from services.gateway.ways import Ways
 from vitrina.catalog.v1 import catalog_pb2, suggestion_pb2, tuning_pb2
-from vitrina.search.v1 import search_pb2, search_pb2_grpc
+from vitrina.search.v1 import search_pb2
 
 # The catalog's services that are passed on, and those of their methods that write.
 PASSED_ON: dict[ServiceDescriptor, tuple[str, ...]] = {
@@ -82,6 +84,7 @@ def compose(settings: GatewaySettings) -> Service:
             vector=settings.vector_ttl_seconds,
         ),
     )
+    hydration = Hydration(catalog, changes, settings.product_memory_mb * 1024 * 1024)
     spaces = ReadySpaces(embedder, index, takes_over=settings.space_takeover == "auto")
     breakers = Breakers(embedder, index, catalog)
     ways = Ways(
@@ -94,6 +97,7 @@ def compose(settings: GatewaySettings) -> Service:
         retrieval,
         assembly,
         catalog,
+        hydration,
         spaces,
         changes,
         cache,
@@ -109,6 +113,7 @@ def compose(settings: GatewaySettings) -> Service:
         freshness,
         Invalidation(catalog, changes),
         spaces,
+        IndexCheck(embedder, index, spaces),
         budget_seconds=settings.query_budget_seconds,
         semantic_weight=settings.semantic_weight,
     )
@@ -122,7 +127,7 @@ def compose(settings: GatewaySettings) -> Service:
     search_service = search_pb2.DESCRIPTOR.services_by_name["SearchService"]
     adapters: list[AbstractAsyncContextManager[Any]] = [
         *channels.values(),
-        CatalogFollower(catalog, changes),
+        CatalogFollower(catalog, changes, hydration),
         spaces,
         breakers,
         popularity,
@@ -134,7 +139,7 @@ def compose(settings: GatewaySettings) -> Service:
         listen=settings.listen,
         service_names=[search_service.full_name, *(service.full_name for service in PASSED_ON)],
         registrations=[
-            partial(search_pb2_grpc.add_SearchServiceServicer_to_server, servicer),
+            servicer.add_to,
             *(
                 partial(
                     add_proxy,

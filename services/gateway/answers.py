@@ -59,6 +59,9 @@ class Product(Protocol):
     def name(self) -> str:
         """The name."""
 
+    def ByteSize(self) -> int:  # noqa: N802
+        """Return the bytes that it has on the wire."""
+
 
 class AppliedRule(NamedTuple):
     """What a rule did to one result; zeros: nothing of that kind."""

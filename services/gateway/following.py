@@ -9,6 +9,7 @@ from typing import Self
 from services.common import deadlines
 from services.common.errors import FailedPrecondition, InvalidArgument, Unavailable, VitrinaError
 from services.common.telemetry import get_logger
+from services.gateway.hydration import Hydration
 from services.gateway.ports import Catalog, Collection, Embedder, Index
 from services.gateway.queries import parse_space
 from services.gateway.validity import ChangeLog
@@ -49,11 +50,15 @@ class Background:
 
 
 class CatalogFollower(Background):
-    """Keeps a change log at the catalog's head. Used inside `async with`."""
+    """Keeps a change log at the catalog's head, and products out that changed.
 
-    def __init__(self, catalog: Catalog, changes: ChangeLog) -> None:
+    Used inside `async with`.
+    """
+
+    def __init__(self, catalog: Catalog, changes: ChangeLog, hydration: Hydration) -> None:
         self._catalog = catalog
         self._changes = changes
+        self._hydration = hydration
 
     async def _run(self) -> None:
         backoff_seconds = 0.05
@@ -89,6 +94,7 @@ class CatalogFollower(Background):
             state = await self._catalog.get_state(SILENCE_SECONDS)
             if not self._changes.is_following or state.catalog_id != self._changes.catalog_id:
                 continue
+            self._changes.witness(state.revision)
             await self._changes.reached(state.revision, SILENCE_SECONDS)
             if self._changes.head < state.revision:
                 raise Unavailable("the feed is silent")
@@ -96,6 +102,7 @@ class CatalogFollower(Background):
     async def _follow(self) -> None:
         if not self._changes.catalog_id:
             state = await self._catalog.get_state(CALL_TIMEOUT_SECONDS)
+            self._hydration.forget_all()
             self._changes.begin(state.catalog_id, state.revision)
         owed_revision = self._changes.witnessed
         try:
@@ -104,6 +111,7 @@ class CatalogFollower(Background):
                 if not is_same or watched.head_revision < owed_revision:
                     self._changes.lose(was_set_back=is_same)
                     return
+                self._hydration.forget(watched.changes)
                 self._changes.apply(watched.changes)
                 if self._changes.head >= watched.head_revision:
                     self._changes.is_following = True

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.common import filters
-from services.gateway.answers import Highlights, Product
+from services.gateway.answers import Highlights, Plan, Product
 from services.gateway.candidates import Arranged, VectorHits, WordHits
 from services.gateway.validity import CategoryChange
 
@@ -35,6 +36,8 @@ class Hydrated:
 
     products: Sequence[Product]
     highlights: Sequence[Highlights | None]
+    # What they reflect at least.
+    revision: int
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,30 @@ class Space:
     model: str
     dimensions: int
     is_working: bool
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How many of the k truly nearest searches found: mean and worst of the queries, 0 to 1."""
+
+    recall: float
+    k: int
+    queries: int
+    worst: float
+    # Aware of its zone.
+    measured_at: datetime
+
+
+@dataclass(frozen=True)
+class CheckedRecall:
+    """Recall measured in a space; medians of the searches and of the exact scans."""
+
+    space: str
+    recall: Recall
+    # How most of the searches were carried out.
+    plan: Plan
+    search_ms: float
+    scan_ms: float
 
 
 @dataclass(frozen=True)
@@ -71,6 +98,8 @@ class Collection:
     # Whether the embedder has the space.
     is_followed: bool = True
     is_pinned: bool = False
+    # Of its graph as it was last built; None: none was measured yet.
+    recall: Recall | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +189,22 @@ class Index(HealthChecked, Protocol):
         """Return when the first of the spaces whose collection is ready reflects a revision.
 
         DeadlineExceeded (REVISION_NOT_REACHED) has the "revision" that it reflects.
+        """
+
+    async def check_recall(
+        self,
+        space: str,
+        *,
+        vectors: bytes,
+        sample: int,
+        limit: int,
+        filter_text: str,
+        timeout_seconds: float,
+    ) -> CheckedRecall:
+        """Measure recall at `limit` with these vectors, or with a sample of stored ones.
+
+        Vectors are packed as in QueryVector, one after the other; 0 leaves a number to the index.
+        FailedPrecondition (SPACE_MISMATCH, COLLECTION_NOT_READY).
         """
 
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:

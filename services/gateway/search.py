@@ -26,6 +26,7 @@ from services.gateway.budget import Budget, timed
 from services.gateway.cache import AnswerCache
 from services.gateway.flights import Flights
 from services.gateway.following import ReadySpaces
+from services.gateway.hydration import Hydration
 from services.gateway.pages import ResultSet, new_token, read_token
 from services.gateway.ports import Catalog, Marking
 from services.gateway.queries import Query, SimilarQuery
@@ -41,6 +42,7 @@ class Searching:
         retrieval: Retrieval,
         assembly: Assembly,
         catalog: Catalog,
+        hydration: Hydration,
         spaces: ReadySpaces,
         changes: ChangeLog,
         cache: AnswerCache,
@@ -52,6 +54,7 @@ class Searching:
         self._retrieval = retrieval
         self._assembly = assembly
         self._catalog = catalog
+        self._hydration = hydration
         self._spaces = spaces
         self._changes = changes
         self._cache = cache
@@ -187,7 +190,6 @@ class Searching:
         found = await self._retrieval.find(query, budget, timings)
         result = await self._assembly.assembled(found, query, budget, timings)
         candidates = found.candidates
-        self._changes.witness(candidates.revision)
         marking = _marking(query, candidates.corrected_query)
         results, used = await self._hydrated(result.hits, query, marking, budget, timings)
         answer = Answer(
@@ -230,7 +232,7 @@ class Searching:
             batch = hits[used : used + query.page_size - len(results)]
             used += len(batch)
             with timed(timings, "hydrate"):
-                hydrated = await self._catalog.hydrate(
+                hydrated = await self._hydration.hydrate(
                     [product_id for product_id, _ in batch],
                     marking,
                     budget.share(1.0),

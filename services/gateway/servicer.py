@@ -2,22 +2,31 @@
 
 from typing import Any
 
+import grpc
+import grpc.aio
+from cachetools import LRUCache
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.common import deadlines, facets
+from services.common import facets
 from services.gateway import queries
 from services.gateway.cache import AnswerCache
-from services.gateway.codec import served_response
+from services.gateway.codec import near_response, served_bytes
 from services.gateway.following import ReadySpaces
 from services.gateway.freshness import Freshness
+from services.gateway.index_check import IndexCheck, Question
 from services.gateway.invalidation import Invalidation
 from services.gateway.popularity import Popularity
-from services.gateway.ports import Catalog, CatalogState, Collection, Embedder, Index
+from services.gateway.ports import Catalog, CatalogState, Collection, Embedder, Index, Recall
 from services.gateway.search import Searching
 from services.gateway.status import Process, read_status
 from services.gateway.validity import ChangeLog
 from vitrina.search.v1 import search_pb2 as pb
 from vitrina.search.v1 import search_pb2_grpc
+
+# Requests whose reading is remembered, and how long they may be.
+_HOT_QUERIES = 1024
+_MAX_HOT_BYTES = 1024
 
 
 class SearchServicer(search_pb2_grpc.SearchServiceServicer):
@@ -31,6 +40,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         freshness: Freshness,
         invalidation: Invalidation,
         spaces: ReadySpaces,
+        index_check: IndexCheck,
         *,
         budget_seconds: float,
         semantic_weight: float,
@@ -41,13 +51,38 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._freshness = freshness
         self._invalidation = invalidation
         self._spaces = spaces
+        self._index_check = index_check
         self._budget_seconds = budget_seconds
         self._semantic_weight = semantic_weight
+        self._hot_queries: LRUCache[bytes, queries.Query] = LRUCache(_HOT_QUERIES)
 
-    async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Register the methods; Search answers with the bytes that the cache keeps."""
+        search_pb2_grpc.add_SearchServiceServicer_to_server(self, server)
+        handler: Any = grpc.unary_unary_rpc_method_handler(self.Search, self.query_of)
+        service = pb.DESCRIPTOR.services_by_name["SearchService"]
+        server.add_registered_method_handlers(service.full_name, {"Search": handler})
+
+    async def Search(self, query: queries.Query, context: Any) -> bytes:  # type: ignore[override]
+        """Answer a request that `query_of` has read."""
+        served = await self._searching.search(query)
+        if not (query.skip_cache or query.page_token):
+            self._popularity.count(served.encoded.popular)
+        return served_bytes(served)
+
+    def query_of(self, data: bytes) -> queries.Query:
+        """Return the query of a serialised request; hot ones come again byte for byte."""
+        query = self._hot_queries.get(data)
+        if query is None:
+            query = self._query(pb.SearchRequest.FromString(data))
+            if len(data) <= _MAX_HOT_BYTES:
+                self._hot_queries[data] = query
+        return query
+
+    def _query(self, request: pb.SearchRequest) -> queries.Query:
         order_by = queries.parse_order_by(request.order_by)
         mode = queries.parse_mode(request.mode)
-        query = queries.Query(
+        return queries.Query(
             text=queries.parse_text(request.query),
             page_size=queries.parse_page_size(request.page_size),
             min_revision=queries.parse_min_revision(request.min_revision),
@@ -68,10 +103,6 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             page_token=request.page_token,
             skip_cache=request.skip_cache,
         )
-        served = await self._searching.search(query)
-        if not (query.skip_cache or query.page_token):
-            self._popularity.count(query.text, served.answer)
-        return served_response(served)
 
     async def Similar(self, request: pb.SimilarRequest, context: Any) -> pb.SimilarResponse:
         query = queries.SimilarQuery(
@@ -82,8 +113,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             filter=queries.Filter.parse(request.filter, request.category),
             unlike=queries.parse_unlike(request.product_id, request.unlike),
         )
-        response = served_response(await self._searching.similar(query))
-        return pb.SimilarResponse(results=response.results, info=response.info)
+        return near_response(await self._searching.similar(query))
 
     async def WaitForRevision(
         self, request: pb.WaitForRevisionRequest, context: Any
@@ -100,6 +130,26 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         freed_bytes = await self._spaces.drop(request.space, allow_missing=request.allow_missing)
         return pb.DropSpaceResponse(freed_bytes=freed_bytes)
 
+    async def CheckIndex(
+        self, request: pb.CheckIndexRequest, context: Any
+    ) -> pb.CheckIndexResponse:
+        checked = await self._index_check.check(
+            Question.parse(
+                space=request.space,
+                queries=request.queries,
+                sample=request.sample,
+                k=request.k,
+                filter_text=request.filter,
+            )
+        )
+        return pb.CheckIndexResponse(
+            space=checked.space,
+            recall=_recall(checked.recall),
+            plan=pb.Plan(**vars(checked.plan)),
+            search_ms=checked.search_ms,
+            scan_ms=checked.scan_ms,
+        )
+
     async def InvalidateCache(
         self, request: pb.InvalidateCacheRequest, context: Any
     ) -> pb.InvalidateCacheResponse:
@@ -111,8 +161,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
 
     def _budget(self, request: pb.SearchRequest | pb.SimilarRequest) -> float:
         asked = _seconds(request.timeout) if request.HasField("timeout") else None
-        budget = queries.parse_budget(asked, self._budget_seconds)
-        return max(0.001, deadlines.remaining_seconds(default=budget))
+        return queries.parse_budget(asked, self._budget_seconds)
 
 
 def _seconds(duration: Duration) -> float:
@@ -185,6 +234,18 @@ def _process(process: Process) -> pb.ProcessStatus:
     return pb.ProcessStatus(name=process.name, state=state, latency_ms=round(process.latency_ms, 3))
 
 
+def _recall(recall: Recall) -> pb.Recall:
+    measure_time = Timestamp()
+    measure_time.FromDatetime(recall.measured_at)
+    return pb.Recall(
+        recall=recall.recall,
+        k=recall.k,
+        queries=recall.queries,
+        worst=recall.worst,
+        measure_time=measure_time,
+    )
+
+
 def _collection(collection: Collection, catalog: CatalogState | None) -> pb.CollectionStatus:
     # The index knows the head only as far as it has read the feed.
     head = max(collection.head_revision, catalog.revision if catalog else 0)
@@ -206,4 +267,5 @@ def _collection(collection: Collection, catalog: CatalogState | None) -> pb.Coll
         embedded_tokens=collection.embedded_tokens,
         is_followed=collection.is_followed,
         is_pinned=collection.is_pinned,
+        recall=_recall(collection.recall) if collection.recall else None,
     )

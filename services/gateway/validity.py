@@ -33,6 +33,8 @@ class CategoryChange:
     changes_everything: bool = False
     # Somebody wants answers computed anew: all, or those of the category and below it.
     is_invalidation: bool = False
+    # Of the product; empty where it is about none.
+    product_id: str = ""
 
 
 class ChangeLog:

@@ -65,6 +65,7 @@ class Ways:
                 order_by=query.order_by,
                 timeout_seconds=seconds,
             )
+            self._changes.witness(found.revision)
             if found.revision < query.min_revision:
                 raise DeadlineExceeded(
                     f"revision {query.min_revision} was not reached, but {found.revision}",
@@ -204,6 +205,7 @@ class Ways:
             yield seconds
 
     def _unless_behind(self, found: VectorHits) -> VectorHits:
+        self._changes.witness(found.revision)
         # An index that has just begun to follow finds nothing where the catalog has it already.
         if not found.plan.vectors and found.revision < self._changes.head:
             raise Unavailable("the index has nothing yet", reason="INDEX_BEHIND")

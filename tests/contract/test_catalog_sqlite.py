@@ -31,7 +31,7 @@ async def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path: Path
     async with open_store(tmp_path):
         pass
     async with database.Database(tmp_path / "catalog.db", readers=1) as opened:
-        await opened.write_sync(compare)
+        await opened.write(compare)
     assert differences == []
 
 
@@ -93,8 +93,8 @@ async def test_a_commit_is_flushed_and_readers_cannot_write(tmp_path: Path) -> N
     async with open_store(tmp_path) as store:
         for pragma, value in {"journal_mode": "wal", "foreign_keys": 1, "query_only": 1}.items():
             assert (await store._database.rows(sql(f"PRAGMA {pragma}"), {}))[0][0] == value
-        async with store._database._writer.connect() as writer:
-            assert (await writer.execute(sql("PRAGMA synchronous"))).scalar_one() == 2
+        with store.database._writer.connect() as writer:
+            assert writer.execute(sql("PRAGMA synchronous")).scalar_one() == 2
         with pytest.raises(Unavailable) as refused:
             await store._database.rows(sql("DELETE FROM products"), {})
         assert "products" not in refused.value.message

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from services.index.engines import faiss
 from services.index.engines.faiss import FaissEngine
 from services.index.engines.protocol import BuildCancelled, Engine, Graph, GraphParameters
 from services.index.model import Matrix
@@ -13,9 +14,20 @@ from services.index.model import Matrix
 ROWS, DIMENSIONS = 700, 24
 
 
-@pytest.fixture(params=[FaissEngine])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    made: Engine = request.param()
+def small_faiss(_: pytest.MonkeyPatch) -> Engine:
+    return FaissEngine()
+
+
+def large_faiss(patch: pytest.MonkeyPatch) -> Engine:
+    """Return an engine to which some hundred rows are many."""
+    patch.setattr(faiss, "_MIN_SAMPLED_ROWS", 100)
+    patch.setattr(faiss, "_SAMPLED_EACH", 8)
+    return FaissEngine()
+
+
+@pytest.fixture(params=[small_faiss, large_faiss])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    made: Engine = request.param(monkeypatch)
     made.prepare_thread()
     return made
 
@@ -69,6 +81,33 @@ def test_walks_find_most_of_the_nearest_and_only_what_passes(
         assert scores.tolist() == sorted(scores.tolist(), reverse=True)
         found += len(set(positions.tolist()) & set(nearest(rows, query, 10, passes)))
     assert found >= 480
+
+
+def test_an_extended_graph_finds_the_rows_of_both_and_the_one_before_stays(
+    engine: Engine, rows: Matrix
+) -> None:
+    before = engine.build([rows[:400]], DIMENSIONS, GraphParameters(), lambda: False)
+    found = [before.walk(query, 10, ef=64, passing=None)[0].tolist() for query in rows[:20]]
+    after = engine.build(
+        [rows[400:]],
+        DIMENSIONS,
+        GraphParameters(),
+        lambda: False,
+        extended=before,
+        added_rows=ROWS - 400,
+    )
+    again = [before.walk(query, 10, ef=64, passing=None)[0].tolist() for query in rows[:20]]
+    assert (before.rows, after.rows, again) == (400, ROWS, found)
+    assert after.vectors(np.arange(ROWS)) == pytest.approx(rows, abs=1e-3)
+    every = np.ones(ROWS, dtype=np.bool_)
+    right = sum(
+        len(
+            set(after.walk(query, 10, ef=200, passing=None)[0].tolist())
+            & set(nearest(rows, query, 10, every))
+        )
+        for query in rows
+    )
+    assert right >= 0.97 * 10 * ROWS
 
 
 def test_rows_come_back_as_they_were_but_for_float16(graph: Graph, rows: Matrix) -> None:

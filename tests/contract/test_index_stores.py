@@ -37,8 +37,9 @@ def described(id_: str, text: bytes = b"text", /, **attributes: Value) -> Column
 
 async def attribute(store: StateStore, *names: str) -> dict[str, dict[str, Value]]:
     """Return by attribute and product what is stored."""
-    rows = (await store.state()).rows
-    product_ids = dict(zip(rows.vector_ids.tolist(), rows.product_ids, strict=True))
+    product_ids: dict[int, str] = {}
+    async for some in store.rows():
+        product_ids.update(zip(some.vector_ids.tolist(), some.product_ids, strict=True))
     found: dict[str, dict[str, Value]] = {name: {} for name in names}
     async for part in store.attributes(names):
         for name, column in part.items():
@@ -68,10 +69,14 @@ async def reopened(store: StateStore) -> StateStore:
     return store
 
 
+async def product_ids_of(store: StateStore) -> list[str]:
+    return [id_ async for part in store.rows() for id_ in part.product_ids]
+
+
 async def test_a_new_store_is_empty(store: StateStore) -> None:
     state = await store.state()
     assert (state.space, state.applied_revision, state.catalog_id) == (SPACE, 0, "")
-    assert (state.has_been_ready, len(state.rows.vector_ids)) == (False, 0)
+    assert (state.has_been_ready, await product_ids_of(store)) == (False, [])
 
 
 async def test_what_was_applied_is_there_after_a_restart(store: StateStore) -> None:
@@ -81,12 +86,13 @@ async def test_what_was_applied_is_there_after_a_restart(store: StateStore) -> N
     state = await (await reopened(store)).state()
     assert state.incarnation == before.incarnation
     assert (state.applied_revision, state.catalog_id) == (4, "catalog")
-    assert state.rows.vector_ids.tolist() == [ids[1]]
-    assert state.rows.product_ids == ["b"]
-    assert state.rows.categories == ["C"]
-    assert (state.rows.brands, state.rows.is_active) == (["brand"], [False])
-    assert (state.rows.prices_e4, state.rows.stocks) == ([12_3400], [None])
-    assert (await store.vectors(state.rows.vector_ids)).tolist() == [[2, 2, 2, 2]]
+    (rows,) = [part async for part in store.rows()]
+    assert rows.vector_ids.tolist() == [ids[1]]
+    assert list(rows.product_ids) == ["b"]
+    assert list(rows.categories) == ["C"]
+    assert (list(rows.brands), list(rows.is_active)) == (["brand"], [False])
+    assert (list(rows.prices_e4), list(rows.stocks)) == ([12_3400], [None])
+    assert (await store.vectors(rows.vector_ids)).tolist() == [[2, 2, 2, 2]]
     assert await store.text_hashes(["a", "b", "c"]) == {"b": b"other"}
 
 
@@ -103,7 +109,7 @@ async def test_a_new_vector_has_a_new_id_and_the_old_one_is_gone(store: StateSto
 
 async def test_to_retain_what_is_not_there_adds_nothing(store: StateStore) -> None:
     await store.apply(batch(1, retained=[row("a")], removed=["b"]))
-    assert len((await store.state()).rows.vector_ids) == 0
+    assert await product_ids_of(store) == []
 
 
 async def test_a_batch_that_fails_leaves_nothing(store: StateStore) -> None:
@@ -112,7 +118,7 @@ async def test_a_batch_that_fails_leaves_nothing(store: StateStore) -> None:
     with pytest.raises(OverflowError):
         await store.apply(batch(2, [(row("b"), vector(1)), (wrong, vector(1))], removed=["a"]))
     state = await store.state()
-    assert (state.applied_revision, state.rows.product_ids) == (1, ["a"])
+    assert (state.applied_revision, await product_ids_of(store)) == (1, ["a"])
     await store.apply(batch(2, [(row("b"), vector(1))]))
 
 
@@ -129,8 +135,21 @@ async def test_cleared_it_is_as_new_under_another_name(store: StateStore) -> Non
     state = await store.state()
     assert state.incarnation == incarnation != before.incarnation
     assert (state.applied_revision, state.catalog_id, state.has_been_ready) == (0, "", False)
-    assert state.rows.product_ids == []
+    assert await product_ids_of(store) == []
     assert (await store.apply(batch(1, [(row("a"), vector(1))])))[0] > ids[0]
+
+
+async def test_rows_come_in_order_of_their_ids_however_many_are_read_at_once(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_ROWS_PER_PART", 3)
+    ids = await store.apply(batch(1, [(row(f"p{n}"), vector(n)) for n in range(10)]))
+    await store.apply(batch(2, [(row("p2"), vector(2))], removed=["p3", "p4", "p5"]))
+    parts = [part async for part in store.rows()]
+    assert [len(part.vector_ids) for part in parts] == [3, 3, 1]
+    found = [(part.vector_ids.tolist(), list(part.product_ids)) for part in parts]
+    assert found[0] == ([ids[0], ids[1], ids[6]], ["p0", "p1", "p6"])
+    assert found[2] == ([ids[9] + 1], ["p2"])
 
 
 async def test_many_ids_are_asked_for_at_once(store: StateStore) -> None:

@@ -53,17 +53,17 @@ def names_in(folder: Path) -> set[str]:
 async def test_a_full_database_refuses_writes_and_takes_them_again(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
         await store.upsert([product("before")], 0)
-        async with store.database._writer.connect() as writer:
-            pages = (await writer.execute(sql("PRAGMA page_count"))).scalar_one()
-            await writer.execute(sql(f"PRAGMA max_page_count = {pages}"))
+        with store.database._writer.connect() as writer:
+            pages = writer.execute(sql("PRAGMA page_count")).scalar_one()
+            writer.execute(sql(f"PRAGMA max_page_count = {pages}"))
         many = [product(f"p{n}", description="muy larga " * 400) for n in range(50)]
         with pytest.raises(Unavailable) as refusal:
             await store.upsert(many, 0)
         assert refusal.value.reason == "STORAGE_FULL"
         assert (await store.state()).revision == 1
         assert await found(store, "lámpara") == {"before"}
-        async with store.database._writer.connect() as writer:
-            await writer.execute(sql("PRAGMA max_page_count = 1000000"))
+        with store.database._writer.connect() as writer:
+            writer.execute(sql("PRAGMA max_page_count = 1000000"))
         assert (await store.upsert(many, 0)).revision == 51
         assert len(await found(store, "lámpara")) == 51
 

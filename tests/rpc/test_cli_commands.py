@@ -18,6 +18,7 @@ SUBCOMMANDS = [
     "up", "import", "search", "similar", "suggest", "get", "delete", "status", "eval", "rules",
     "rules put", "rules list", "rules delete", "rules log", "synonyms", "synonyms put",
     "synonyms list", "synonyms delete", "spaces", "spaces use", "spaces drop", "spaces compare",
+    "index", "index check",
 ]  # fmt: skip
 
 

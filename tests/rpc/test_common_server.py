@@ -71,6 +71,11 @@ class Servicer(index_pb2_grpc.IndexServiceServicer):
     ) -> pb.DropCollectionResponse:
         raise NotImplementedError
 
+    async def CheckRecall(
+        self, request: pb.CheckRecallRequest, context: Any
+    ) -> pb.CheckRecallResponse:
+        raise NotImplementedError
+
     async def ListCollections(
         self, request: pb.ListCollectionsRequest, context: Any
     ) -> pb.ListCollectionsResponse:

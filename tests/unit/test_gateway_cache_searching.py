@@ -76,6 +76,7 @@ async def test_an_overdue_answer_that_cannot_be_computed_anew_is_served_for_its_
     assert served.provenance is Provenance.MEMORY
     await until(lambda: not world.is_computing)
     world.clocks.passed += 31
+    world.gateway.lose_the_feed()
     with pytest.raises(Unavailable):
         await world.search()
 

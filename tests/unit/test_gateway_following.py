@@ -7,6 +7,7 @@ import pytest
 
 from services.gateway import following
 from services.gateway.following import CatalogFollower
+from services.gateway.hydration import Hydration
 from services.gateway.ports import CatalogState, Watched
 from services.gateway.validity import CategoryChange, ChangeLog
 from tests.gateway_ports import FakeCatalog
@@ -45,7 +46,7 @@ def catalog(monkeypatch: pytest.MonkeyPatch) -> QuietCatalog:
 
 async def test_no_news_are_good_news_while_the_catalog_answers(catalog: QuietCatalog) -> None:
     changes = ChangeLog()
-    async with CatalogFollower(catalog, changes):
+    async with CatalogFollower(catalog, changes, Hydration(catalog, changes, 1 << 20)):
         await until(lambda: catalog.states_asked > 5)
         assert changes.is_current
         catalog.revision = 2
@@ -60,7 +61,7 @@ async def test_a_write_that_the_feed_does_not_bring_ends_the_trust_in_it(
     catalog: QuietCatalog,
 ) -> None:
     changes = ChangeLog()
-    async with CatalogFollower(catalog, changes):
+    async with CatalogFollower(catalog, changes, Hydration(catalog, changes, 1 << 20)):
         await until(lambda: changes.is_current)
         catalog.revision = 2
         catalog.is_heard.clear()
@@ -74,7 +75,7 @@ async def test_a_catalog_that_does_not_answer_ends_the_trust_in_its_feed(
     catalog: QuietCatalog,
 ) -> None:
     changes = ChangeLog()
-    async with CatalogFollower(catalog, changes):
+    async with CatalogFollower(catalog, changes, Hydration(catalog, changes, 1 << 20)):
         await until(lambda: changes.is_current)
         catalog.trouble.hangs = True
         catalog.is_heard.clear()

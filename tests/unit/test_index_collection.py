@@ -89,12 +89,24 @@ class GatedEngine(FaissEngine):
         dimensions: int,
         parameters: GraphParameters,
         is_cancelled: Callable[[], bool],
+        *,
+        extended: Graph | None = None,
+        added_rows: int = 0,
+        threads: int = 1,
     ) -> Graph:
         self.is_building.set()
         while not self.may_build.wait(0.005):
             if is_cancelled():
                 raise BuildCancelled
-        return super().build(chunks, dimensions, parameters, is_cancelled)
+        return super().build(
+            chunks,
+            dimensions,
+            parameters,
+            is_cancelled,
+            extended=extended,
+            added_rows=added_rows,
+            threads=threads,
+        )
 
 
 class Setting:

@@ -57,8 +57,8 @@ def name(rows: Rows, products: list[FilterableProduct], names: frozenset[str]) -
 
 def passing(rows: Rows, node: Node) -> list[str]:
     """Return the ids of what passes."""
-    mask = rows.snapshot.mask(node).recent
-    ids = rows.snapshot.product_ids
+    mask = rows.snapshot.passing(node).recent.bits
+    ids = rows.snapshot.recent_ids
     if mask is None:
         return list(ids)
     bits = np.unpackbits(mask, bitorder="little", count=len(ids))
@@ -152,7 +152,7 @@ def test_a_filter_that_is_written_otherwise_shares_the_mask() -> None:
     assert first is not None
     assert second is not None
     assert canonical(first) == canonical(second)
-    assert rows.snapshot.mask(first) is rows.snapshot.mask(second)
+    assert rows.snapshot.passing(first).recent is rows.snapshot.passing(second).recent
 
 
 def test_attributes_that_were_not_used_for_longest_make_room() -> None:

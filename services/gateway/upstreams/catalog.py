@@ -122,10 +122,12 @@ class GrpcCatalog(HealthCheck):
         with calling("catalog"):
             response = await self._retrieval.BatchGetProducts(request, timeout=timeout_seconds)
         if marking is None:
-            return Hydrated(response.products, [None] * len(response.products))
+            nothing_marked = [None] * len(response.products)
+            return Hydrated(response.products, nothing_marked, response.revision)
         return Hydrated(
             response.products,
             [Highlights(marked.name, marked.description) for marked in response.highlights],
+            response.revision,
         )
 
     async def arrange(
@@ -207,6 +209,7 @@ def _category_change(change: catalog_pb2.Change) -> CategoryChange:
         after,
         changes_everything=before is None and after is None,
         is_invalidation=change.kind == catalog_pb2.CHANGE_KIND_INVALIDATION,
+        product_id=change.product_id,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC
 
 import grpc.aio
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from services.common.rpc_status import calling
 from services.gateway.answers import Plan, Strategy
 from services.gateway.candidates import VectorHits
-from services.gateway.ports import Collection, QueryVector, Reached
+from services.gateway.ports import CheckedRecall, Collection, QueryVector, Reached, Recall
 from services.gateway.upstreams.health import HealthCheck
 from vitrina.index.v1 import index_pb2 as pb
 from vitrina.index.v1 import index_pb2_grpc
@@ -93,6 +94,31 @@ class GrpcIndex(HealthCheck):
             response = await self._stub.WaitForRevision(request, timeout=timeout_seconds)
         return Reached(response.revision, response.space)
 
+    async def check_recall(
+        self,
+        space: str,
+        *,
+        vectors: bytes,
+        sample: int,
+        limit: int,
+        filter_text: str,
+        timeout_seconds: float,
+    ) -> CheckedRecall:
+        """Measure recall at `limit` with these vectors, or with a sample of stored ones."""
+        request = pb.CheckRecallRequest(
+            space=space, vectors=vectors, sample=sample, limit=limit, filter=filter_text
+        )
+        with calling("index"):
+            response = await self._stub.CheckRecall(request, timeout=timeout_seconds)
+        plan = response.plan
+        return CheckedRecall(
+            space,
+            _recall(response.recall),
+            Plan(Strategy(plan.strategy), plan.vectors, plan.passing),
+            response.search_ms,
+            response.scan_ms,
+        )
+
     async def list_collections(self, timeout_seconds: float) -> Sequence[Collection]:
         """Return all collections."""
         with calling("index"):
@@ -118,6 +144,7 @@ class GrpcIndex(HealthCheck):
                 embedded_tokens=collection.embedded_tokens,
                 is_followed=collection.is_followed,
                 is_pinned=collection.space == response.pinned_space,
+                recall=_recall(collection.recall) if collection.HasField("recall") else None,
             )
             for collection in response.collections
         ]
@@ -135,6 +162,11 @@ class GrpcIndex(HealthCheck):
         with calling("index"):
             response = await self._stub.DropCollection(request, timeout=timeout_seconds)
         return response.freed_bytes
+
+
+def _recall(recall: pb.Recall) -> Recall:
+    measured_at = recall.measure_time.ToDatetime(tzinfo=UTC)
+    return Recall(recall.recall, recall.k, recall.queries, recall.worst, measured_at)
 
 
 def _hits(response: pb.SearchResponse | pb.SimilarResponse, space: str) -> VectorHits:
