@@ -1,136 +1,174 @@
-"""`make bench`: import, search, memory and time to ready, each beside its floor."""
+"""`make bench`: search, import, memory and start, each beside its floor, in one run.
+
+The report, its pictures and every single figure go into a folder.
+"""
 
 import argparse
 import asyncio
-import gzip
-import json
-import subprocess
-import sys
+import shutil
 import tempfile
+import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+import grpc.aio
 
-from benchmarks.processes import Stack, running_echo, running_stack, vitrina
-from benchmarks.queries import Latency, queries_from, search_latencies
+from benchmarks.floors import BareTables
+from benchmarks.importing import Imported, bare_rate, import_all, mixed_load
+from benchmarks.memory import memory_by_part
+from benchmarks.outcome import Outcome, Start, as_json, disk_bytes
+from benchmarks.plots import drawn
+from benchmarks.processes import (
+    Stack,
+    running_echo,
+    running_gateway,
+    running_one_process,
+    running_stack,
+)
+from benchmarks.queries import (
+    Product,
+    computed,
+    price_filter,
+    queries_from,
+    read_products,
+    write_products,
+)
+from benchmarks.report import as_markdown, machine, sheets_of
+from benchmarks.searching import HYBRID, cpu_per_query, measure
+from vitrina.search.v1 import search_pb2_grpc
 
-console = Console(width=100)
-
-
-def read_products(file: Path, limit: int) -> list[dict[str, str]]:
-    """Return the first products of a JSONL file, packed or not."""
-    opener = gzip.open if file.suffix == ".gz" else open
-    with opener(file, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for _, line in zip(range(limit), lines, strict=False)]
-
-
-def bare_onnx_rate(products: list[dict[str, str]]) -> float:
-    """Return documents per second of onnxruntime alone over the same texts."""
-    texts = (
-        ". ".join(
-            filter(None, (p.get(f, "") for f in ("name", "brand", "category", "description")))
-        )
-        for p in products
-    )
-    lines = "\n".join(" ".join(text.split()) for text in texts)
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.bare_onnx"],
-        input=lines,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return float(done.stdout)
-
-
-def table(title: str, *columns: str) -> Table:
-    """Return an empty table whose figures stand to the right."""
-    made = Table(title=title, title_justify="left", title_style="bold")
-    for number, column in enumerate(columns):
-        made.add_column(column, justify="right" if number else "left")
-    return made
-
-
-def print_import(summary: dict[str, object], bare_before: float, bare_after: float) -> None:
-    """Print rates of the import beside those of the bare model before and after it."""
-    rows = int(str(summary["stored"]))
-    # From the first row read to the last one searchable.
-    seconds = sum(float(str(summary[part])) for part in ("seconds", "searchable_seconds"))
-    rate, bare = rows / seconds, (bare_before + bare_after) / 2
-    shown = table("Import", "", "documents/s", "ratio")
-    shown.add_row("bare onnxruntime, 2 threads, before and after", f"{bare:.0f}", "1.00")
-    shown.add_row(f"import of {rows:,}, until searchable", f"{rate:.0f}", f"{rate / bare:.2f}")
-    stored = float(str(summary["rows_per_second"]))
-    shown.add_row("of this: stored in the catalog", f"{stored:.0f}", f"{stored / bare:.2f}")
-    console.print(shown)
-
-
-def print_search(latencies: dict[str, Latency], count: int) -> None:
-    """Print percentiles as milliseconds and as ratios to the echo."""
-    echo = latencies["echo"]
-    shown = table(
-        f"Search, ten products, {count} queries, one at a time",
-        "",
-        "p50 ms",
-        "p99 ms",
-        "p50 / echo",
-    )
-    names = {
-        "echo": "bare grpc.aio echo of the same reply",
-        "cached": "search, from memory",
-        "hybrid": "search, computed, hybrid",
-        "semantic": "search, computed, by meaning alone",
-        "lexical": "search, computed, by words alone",
-    }
-    for kind, name in names.items():
-        latency = latencies[kind]
-        shown.add_row(
-            name, f"{latency.p50:.2f}", f"{latency.p99:.2f}", f"{latency.p50 / echo.p50:.1f}"
-        )
-    console.print(shown)
-
-
-def print_memory(stack: Stack) -> None:
-    """Print the memory of each process and of all."""
-    shown = table("Memory", "process", "resident MiB", "proportional MiB")
-    sizes = stack.memory_mib()
-    for name, (resident, proportional) in sizes.items():
-        shown.add_row(name, f"{resident:.0f}", f"{proportional:.0f}")
-    shown.add_section()
-    totals = [sum(size[n] for size in sizes.values()) for n in (0, 1)]
-    shown.add_row("all", f"{totals[0]:.0f}", f"{totals[1]:.0f}")
-    console.print(shown)
+_DEFAULT_REPORT = Path("benchmarks/results/bench")
+_ANSWER_SECONDS = 60.0
+# Queries that do not count.
+_WARM_UP = 50
 
 
 def main() -> None:
-    """Run all measurements on one catalog."""
-    parser = argparse.ArgumentParser(description="Measure Vitrina beside its floors.")
+    """Run what is asked for on one catalog."""
+    options = _parser().parse_args()
+    products = read_products(options.catalog, options.limit)
+    with tempfile.TemporaryDirectory(prefix="vitrina-bench-") as name:
+        outcome = run(products, Path(name), options)
+    options.report.mkdir(parents=True, exist_ok=True)
+    pictures = drawn(outcome, options.report)
+    (options.report / "report.md").write_text(as_markdown(outcome, pictures), encoding="utf-8")
+    (options.report / "figures.json").write_text(as_json(outcome), encoding="utf-8")
+    for sheet in sheets_of(outcome):
+        sheet.show()
+    print(f"report: {options.report}/report.md")
+
+
+def run(products: list[Product], folder: Path, options: argparse.Namespace) -> Outcome:
+    """Measure in a scratch folder."""
+    told = machine()
+    data_dir = folder / "data"
+    file = write_products(folder / "catalog.jsonl", products)
+    names = [product["name"] for product in products]
+    queries = queries_from(names, options.queries + _WARM_UP)
+    queries, warm_up = queries[: options.queries], queries[-_WARM_UP:]
+    passing = price_filter(products)
+    starts: dict[str, list[Start]] = {"empty": [], "full": []}
+    imported = None
+    if options.data_dir:
+        shutil.copytree(options.data_dir, data_dir)
+    else:
+        for _ in range(options.starts):
+            with running_stack(folder / "empty") as stack:
+                starts["empty"].append(Start(stack.seconds_to_ready))
+            shutil.rmtree(folder / "empty")
+        imported = _imports(products, data_dir, file, options.imports)
+    for _ in range(options.starts):
+        with running_stack(data_dir) as stack:
+            started = time.perf_counter() - stack.seconds_to_ready
+            asyncio.run(_answered_whole(stack, queries[0]))
+            seconds = time.perf_counter() - started
+            starts["full"].append(Start(stack.seconds_to_ready, seconds))
+    shutil.copytree(data_dir, folder / "one-process")
+    disk = disk_bytes(data_dir)
+    with running_stack(data_dir) as stack:
+        asyncio.run(_answered_whole(stack, queries[0]))
+        with (
+            running_gateway(stack, "benchmarks.reading_gateway") as reading,
+            running_echo() as echo,
+            running_one_process(folder / "one-process") as one_process,
+            BareTables(folder / "floor.db", products) as tables,
+        ):
+            searches = asyncio.run(
+                measure(
+                    *(stack, reading, echo, one_process, tables, queries, passing),
+                    warm_up=warm_up,
+                )
+            )
+            cpu_ms = asyncio.run(cpu_per_query(stack, reading, queries, passing))
+        memory = asyncio.run(memory_by_part(stack))
+        mixed = None
+        if options.windows:
+            mixed = asyncio.run(
+                mixed_load(
+                    stack,
+                    products,
+                    queries,
+                    folder,
+                    windows=options.windows,
+                    documents=options.window_products,
+                )
+            )
+    return Outcome(
+        len(products),
+        len(queries),
+        passing,
+        searches,
+        cpu_ms,
+        memory,
+        {name: seconds for name, seconds in starts.items() if seconds},
+        disk,
+        imported,
+        mixed,
+        told,
+    )
+
+
+def _imports(products: list[Product], data_dir: Path, file: Path, rounds: int) -> Imported:
+    """Import as often as asked, the last time into the data folder that is measured then."""
+    imported = Imported([bare_rate(products)])
+    for number in range(rounds):
+        if number:
+            shutil.rmtree(data_dir)
+        with running_stack(data_dir) as stack:
+            import_all(stack, file, imported)
+        imported.bare.append(bare_rate(products))
+    return imported
+
+
+async def _answered_whole(stack: Stack, query: str) -> None:
+    """Return when a hybrid search is answered with nothing left out."""
+    async with grpc.aio.insecure_channel(stack.grpc) as channel:
+        stub: search_pb2_grpc.SearchServiceAsyncStub = search_pb2_grpc.SearchServiceStub(channel)
+        give_up_at = time.monotonic() + _ANSWER_SECONDS
+        while time.monotonic() < give_up_at:
+            try:
+                response = await stub.Search(computed(query, "")[HYBRID])
+            except grpc.aio.AioRpcError:
+                response = None
+            if response is not None and not response.info.degraded:
+                return
+            await asyncio.sleep(0.02)
+    raise RuntimeError(f"no whole answer within {_ANSWER_SECONDS:g} s")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("catalog", type=Path, help="JSONL, .gz or not")
     parser.add_argument("--limit", type=int, default=10**9, help="products at most")
-    parser.add_argument("--queries", type=int, default=1000)
-    options = parser.parse_args()
-    products = read_products(options.catalog, options.limit)
-    queries = queries_from([product["name"] for product in products], options.queries)
-    with tempfile.TemporaryDirectory(prefix="vitrina-bench-") as folder:
-        data_dir = Path(folder) / "data"
-        sample = Path(folder) / "catalog.jsonl"
-        sample.write_text("".join(json.dumps(p) + "\n" for p in products), encoding="utf-8")
-        bare_before = bare_onnx_rate(products)
-        with running_stack(data_dir) as stack:
-            empty_ready = stack.seconds_to_ready
-            summary = vitrina("import", str(sample), "--wait", address=stack.grpc)
-        bare_after = bare_onnx_rate(products)
-        print_import(summary, bare_before, bare_after)
-        with running_stack(data_dir) as stack, running_echo() as echo:
-            latencies = asyncio.run(search_latencies(stack.grpc, echo, queries))
-            print_search(latencies, len(queries))
-            print_memory(stack)
-            full_ready = stack.seconds_to_ready
-    shown = table("From start to ready", "", "seconds")
-    shown.add_row("empty", f"{empty_ready:.2f}")
-    shown.add_row(f"with {len(products):,} products", f"{full_ready:.2f}")
-    console.print(shown)
+    parser.add_argument("--queries", type=int, default=1_000)
+    parser.add_argument("--starts", type=int, default=5, help="empty, and full")
+    parser.add_argument("--imports", type=int, default=1, help="each beside the bare model")
+    parser.add_argument("--windows", type=int, default=4, help="searches beside imports; 0: none")
+    parser.add_argument("--window-products", type=int, default=1_000, help="of each such import")
+    parser.add_argument(
+        "--data-dir", type=Path, help="of a stack that is down, with the catalog in it: no import"
+    )
+    parser.add_argument("--report", type=Path, default=_DEFAULT_REPORT, metavar="FOLDER")
+    return parser
 
 
 if __name__ == "__main__":

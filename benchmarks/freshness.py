@@ -6,7 +6,6 @@ python -m benchmarks.freshness stale --rounds N    two gateways with warm caches
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import tempfile
@@ -18,25 +17,21 @@ from itertools import count
 from pathlib import Path
 
 import grpc.aio
-from rich.console import Console
 
-from benchmarks.__main__ import read_products, table
+from benchmarks.figures import Latency
 from benchmarks.processes import Stack, running_gateway, running_stack, vitrina
-from benchmarks.queries import Latency
+from benchmarks.quality.sheets import Sheet
+from benchmarks.queries import Product, read_products, write_products
 from benchmarks.staleness import Gateway, Rounds, Tally
 from vitrina.catalog.v1 import catalog_pb2
 from vitrina.embedder.v1 import embedder_pb2, embedder_pb2_grpc
 from vitrina.search.v1 import search_pb2
-
-console = Console(width=100)
 
 # A write behind a whole import waits for it.
 PATIENCE_SECONDS = 900.0
 # Beside new products each write takes as long as what is before it: more at once, or it never ends.
 WRITERS_BEHIND_NEW_PRODUCTS = 20
 NEW_PRODUCTS = 2_000
-
-Product = dict[str, str]
 
 
 @dataclass
@@ -131,25 +126,19 @@ async def importing(files: list[Path], address: str) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def write_file(path: Path, products: list[Product]) -> Path:
-    """Write products as JSON lines."""
-    path.write_text("".join(json.dumps(p) + "\n" for p in products), encoding="utf-8")
-    return path
-
-
 async def measure(
     stack: Stack, products: list[Product], folder: Path, times: int
 ) -> dict[str, Spent]:
     """Measure idle, and beside imports of three kinds."""
-    same = write_file(folder / "same.jsonl", products)
+    same = write_products(folder / "same.jsonl", products)
     prices = [
-        write_file(
+        write_products(
             folder / f"prices-{price}.jsonl",
             [product | {"price": price, "currency": "EUR"} for product in products],
         )
         for price in ("9.95", "10.95")
     ]
-    new = write_file(
+    new = write_products(
         folder / "new.jsonl",
         [
             product | {"id": f"new-{product['id']}", "name": f"{product['name']} II"}
@@ -203,16 +192,9 @@ async def lag(channel: grpc.aio.Channel) -> int:
 
 def print_latencies(found: dict[str, Spent]) -> None:
     """Print percentiles, and the ratios to the bare embedding call."""
-    shown = table(
+    sheet = Sheet(
         "From a write until it is found",
-        "ms, p50 and p99",
-        "embedding",
-        "",
-        "by words",
-        "",
-        "by meaning",
-        "",
-        "/ embedding",
+        ("ms, p50 and p99", "embedding", "", "by words", "", "by meaning", "", "/ embedding"),
     )
     for kind, spent in found.items():
         embedding, words, meaning = (
@@ -223,10 +205,9 @@ def print_latencies(found: dict[str, Spent]) -> None:
             for latency in (embedding, words, meaning)
             for value in (latency.p50, latency.p99)
         )
-        shown.add_row(
-            f"{kind} ({len(spent.meaning)})", *figures, f"{meaning.p50 / embedding.p50:.1f}"
-        )
-    console.print(shown)
+        ratio = f"{meaning.p50 / embedding.p50:.1f}"
+        sheet.rows.append((f"{kind} ({len(spent.meaning)})", *figures, ratio))
+    sheet.show()
 
 
 async def play(addresses: list[str], rounds: int) -> Tally:
@@ -244,8 +225,7 @@ async def play(addresses: list[str], rounds: int) -> Tally:
 
 def print_tally(tally: Tally) -> None:
     """Print what came of the rounds."""
-    shown = table("Two gateways, warm caches", "", "")
-    for name, value in (
+    counts = (
         ("rounds: a write, then both gateways", tally.rounds),
         ("answers older than asked for", tally.stale_answers),
         ("answers that failed", tally.failed),
@@ -253,11 +233,13 @@ def print_tally(tally: Tally) -> None:
         ("of these from the cache", tally.from_cache),
         ("of these degraded", tally.degraded),
         ("caches that were warm before the write", tally.warm),
-    ):
-        shown.add_row(name, f"{value:,}")
-    console.print(shown)
-    for problem in tally.stale:
-        console.print(problem)
+    )
+    Sheet(
+        "Two gateways, warm caches",
+        ("", ""),
+        [(name, f"{value:,}") for name, value in counts],
+        notes=tally.stale,
+    ).show()
 
 
 def main() -> None:
@@ -276,11 +258,11 @@ def main() -> None:
         with running_stack(folder / "data") as stack:
             if options.kind == "stale":
                 with running_gateway(stack) as other:
-                    tally = asyncio.run(play([stack.grpc, other], options.rounds))
+                    tally = asyncio.run(play([stack.grpc, other.grpc], options.rounds))
                 print_tally(tally)
                 sys.exit(bool(tally.stale_answers or tally.failed))
             products = read_products(options.catalog, options.limit)
-            held = write_file(folder / "catalog.jsonl", products)
+            held = write_products(folder / "catalog.jsonl", products)
             vitrina("import", str(held), "--wait", address=stack.grpc)
             print_latencies(asyncio.run(measure(stack, products, folder, options.times)))
 

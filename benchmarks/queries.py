@@ -1,39 +1,32 @@
-"""Latencies of searches beside a bare echo of the same reply, call by call in turn."""
+"""What is asked: queries out of a catalog's own names, and the ways in which each is asked."""
 
+import gzip
+import json
 import random
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
-import grpc.aio
-import numpy as np
-
-from benchmarks.echo import GET, SET
 from vitrina.search.v1 import search_pb2 as pb
-from vitrina.search.v1 import search_pb2_grpc
 
-Call: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
+Product: TypeAlias = dict[str, Any]
 
-MODES: dict[str, pb.Mode.ValueType] = {
-    "hybrid": pb.MODE_HYBRID,
-    "semantic": pb.MODE_SEMANTIC,
-    "lexical": pb.MODE_LEXICAL,
-}
+PAGE_SIZE = 10
+_FACETS = ("brand", "price(0,50,100,500)")
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Percentiles in milliseconds."""
+def read_products(file: Path, limit: int) -> list[Product]:
+    """Return the first products of a JSONL file, packed or not."""
+    opener = gzip.open if file.suffix == ".gz" else open
+    with opener(file, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for _, line in zip(range(limit), lines, strict=False)]
 
-    p50: float
-    p99: float
 
-    @classmethod
-    def of(cls, seconds: list[float]) -> "Latency":
-        """Return the percentiles of these measurements."""
-        p50, p99 = np.percentile(np.array(seconds) * 1000, [50, 99])
-        return cls(float(p50), float(p99))
+def write_products(file: Path, products: Sequence[Product]) -> Path:
+    """Write products as JSON lines; return the file."""
+    file.write_text("".join(json.dumps(p) + "\n" for p in products), encoding="utf-8")
+    return file
 
 
 def queries_from(names: list[str], count: int) -> list[str]:
@@ -47,34 +40,27 @@ def queries_from(names: list[str], count: int) -> list[str]:
     return list(queries)[:count]
 
 
-async def search_latencies(
-    address: str, echo_address: str, queries: list[str]
-) -> dict[str, Latency]:
-    """Measure each query in each mode and cached, beside an echo of the very same reply."""
-    spent: dict[str, list[float]] = {"echo": [], "cached": [], **{mode: [] for mode in MODES}}
+def price_filter(products: Sequence[Product]) -> str:
+    """Return a filter that about half of the products with a price pass."""
+    prices = [float(product["price"]) for product in products if product.get("price")]
+    return f"price < {statistics.median(prices):.2f}" if prices else "price < 1"
 
-    async def timed(kind: str, call: Callable[[], Awaitable[object]]) -> None:
-        started = time.perf_counter()
-        await call()
-        spent[kind].append(time.perf_counter() - started)
 
-    async with (
-        grpc.aio.insecure_channel(address) as channel,
-        grpc.aio.insecure_channel(echo_address) as echo_channel,
-    ):
-        stub: search_pb2_grpc.SearchServiceAsyncStub = search_pb2_grpc.SearchServiceStub(channel)
-        set_reply: Call = echo_channel.unary_unary(SET)
-        echo: Call = echo_channel.unary_unary(GET)
-        for query in queries[:50]:  # warm up
-            await stub.Search(pb.SearchRequest(query=query, skip_cache=True))
-            await echo(b"")
-        for query in queries:
-            request = pb.SearchRequest(query=query, page_size=10)
-            reply = await stub.Search(request)  # fills the cache
-            await set_reply(reply.SerializeToString())
-            await timed("echo", lambda: echo(b""))
-            for name, mode in MODES.items():
-                computed = pb.SearchRequest(query=query, page_size=10, skip_cache=True, mode=mode)
-                await timed(name, lambda computed=computed: stub.Search(computed))  # type: ignore[misc]
-            await timed("cached", lambda request=request: stub.Search(request))  # type: ignore[misc]
-    return {kind: Latency.of(seconds) for kind, seconds in spent.items()}
+def cached(query: str) -> pb.SearchRequest:
+    """Return the request whose answer the cache holds once it was asked."""
+    return pb.SearchRequest(query=query, page_size=PAGE_SIZE)
+
+
+def computed(query: str, passing: str) -> dict[str, pb.SearchRequest]:
+    """Return a request for each kind of computed answer."""
+
+    def request(**fields: Any) -> pb.SearchRequest:
+        return pb.SearchRequest(query=query, page_size=PAGE_SIZE, skip_cache=True, **fields)
+
+    return {
+        "hybrid": request(),
+        "semantic": request(mode=pb.MODE_SEMANTIC),
+        "lexical": request(mode=pb.MODE_LEXICAL),
+        "hybrid, price filter": request(filter=passing),
+        "hybrid, facets": request(facets=_FACETS),
+    }

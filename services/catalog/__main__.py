@@ -1,5 +1,6 @@
 """The catalog: `python -m services.catalog`."""
 
+import sys
 from functools import partial
 
 from services.catalog.catalog import Catalog
@@ -88,5 +89,7 @@ def compose(settings: CatalogSettings) -> Service:
 
 
 if __name__ == "__main__":
+    # Writes fold words in a thread: searches wait no longer than this for the interpreter.
+    sys.setswitchinterval(0.0005)
     settings = load(CatalogSettings)
     run(lambda: compose(settings), settings, "catalog")

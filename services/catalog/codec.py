@@ -1,5 +1,7 @@
 """Products and changes: protobuf to domain, and back."""
 
+from functools import lru_cache
+
 from google.protobuf import struct_pb2, timestamp_pb2
 
 from services.catalog.arranging import Facet
@@ -76,6 +78,19 @@ def product_message(stored: StoredProduct) -> catalog_pb2.Product:
         else:
             attributes[name].number_value = value
     return message
+
+
+# The same few products are on many pages. Of long ones no copies are kept.
+_known_message = lru_cache(maxsize=4_096)(product_message)
+_MAX_KNOWN_CHARACTERS = 8_000
+
+
+def page_message(stored: StoredProduct) -> catalog_pb2.Product:
+    """Return the same for a page of results, not to be changed."""
+    product = stored.product
+    if len(product.description) + len(product.attributes.json_text) > _MAX_KNOWN_CHARACTERS:
+        return product_message(stored)
+    return _known_message(stored)
 
 
 def outcome_message(outcome: Outcome) -> catalog_pb2.UpsertOutcome.ValueType:

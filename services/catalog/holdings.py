@@ -2,10 +2,16 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.catalog.suggesting.labels import Labels
-from services.catalog.text import Vocabulary, vocabulary_words, without_accents, written_words
+from services.catalog.text import (
+    OF_PRODUCTS,
+    Vocabulary,
+    vocabulary_words,
+    without_accents,
+    written_words,
+)
 from services.common import categories
 
 
@@ -20,6 +26,15 @@ class Described(Protocol):
     def category(self) -> str: ...  # noqa: D102
     @property
     def language(self) -> str: ...  # noqa: D102
+
+
+class Held(NamedTuple):
+    """As much of a product as is counted."""
+
+    name: str
+    brand: str
+    category: str
+    language: str
 
 
 @dataclass
@@ -55,6 +70,8 @@ class Holdings:
         # Spellings by word, with accents: "jamon" is written "jamón" by so many products.
         self._spellings: dict[str, Counter[str]] = {}
         self._languages: Counter[str] = Counter()
+        # If not, products may hold more than is known here.
+        self.is_complete = True
 
     def apply(self, difference: Difference) -> None:
         """Change the counts; what no product holds any more is forgotten."""
@@ -78,8 +95,9 @@ class Holdings:
 
     @property
     def languages(self) -> frozenset[str]:
-        """The languages that products have; the empty one if some have none."""
-        return frozenset(self._languages)
+        """The languages that products have, or may have; the empty one if some have none."""
+        possible = () if self.is_complete else OF_PRODUCTS
+        return frozenset((*self._languages, *possible))
 
     def spelt(self, word: str) -> str:
         """Return a folded word as products write it, if half of them write accents."""

@@ -12,6 +12,7 @@ from services.catalog.codec import (
     draft_of,
     facet_message,
     outcome_message,
+    page_message,
     product_message,
 )
 from services.catalog.pacing import paced
@@ -146,7 +147,7 @@ class RetrievalServicer(retrieval_pb2_grpc.RetrievalServiceServicer):
             found.products, request.highlight_query, literal=request.literal
         )
         return retrieval_pb2.BatchGetProductsResponse(
-            products=[product_message(stored) async for stored in paced(found.products)],
+            products=[page_message(stored) async for stored in paced(found.products)],
             revision=found.revision,
             highlights=[
                 retrieval_pb2.Highlights(name=each.name, description=each.description)

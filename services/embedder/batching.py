@@ -7,9 +7,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Self
 
 import numpy as np
@@ -41,39 +42,46 @@ class _Call:
     give_up_at: float
     result: asyncio.Future[Embedded]
     embedded: Embedded
-    missing: int
-
-    def finish(self, error: Exception | None = None) -> None:
-        """Wake the caller, from a worker's thread."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and the caller with it
-            self.result.get_loop().call_soon_threadsafe(self._set, error)
-
-    def _set(self, error: Exception | None) -> None:
-        if self.result.done():
-            return
-        if error is not None:
-            self.result.set_exception(error)
-        else:
-            self.result.set_result(self.embedded)
-
-
-@dataclass
-class _Share:
-    """What one batch holds of one call."""
-
-    call: _Call
-    rows: list[int] = field(default_factory=list)
+    # Those that are in batches already, and those that came back.
+    taken: int = 0
+    done: int = 0
 
     @property
-    def texts(self) -> list[str]:
-        return [self.call.texts[row] for row in self.rows]
+    def waiting(self) -> int:
+        return len(self.texts) - self.taken
+
+    def receive(self, start: int, embedded: Embedded) -> None:
+        end = start + len(embedded.vectors)
+        self.embedded.vectors[start:end] = embedded.vectors
+        self.embedded.is_truncated[start:end] = embedded.is_truncated
+        self.done += end - start
+        if self.done == len(self.texts) and not self.result.done():
+            self.result.set_result(self.embedded)
+
+    def fail(self, error: Exception) -> None:
+        if not self.result.done():
+            self.result.set_exception(error)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one batch holds of one call: some of its texts, in a row."""
+
+    call: _Call
+    start: int
+    texts: Sequence[str]
+
+
+# What became of each share of a batch.
+_Outcome = tuple[_Share, Embedded | ProviderError]
 
 
 class Lane:
     """A bounded queue of texts for one purpose. Its threads belong to its async context.
 
-    Whatever waits while a thread is busy goes together into its next call, first
-    come, first served. A caller who gives up takes his texts back out.
+    Whatever waits while all threads are busy goes together into the next call, first
+    come, first served. A caller who gives up takes his texts back out. Only the calls
+    of the provider are made in threads; all else is the event loop's, and needs no lock.
     """
 
     def __init__(
@@ -83,12 +91,17 @@ class Lane:
         self._purpose = purpose
         self._limits = limits
         self._max_waiting_texts = max_waiting_texts
-        self._waiting: deque[tuple[_Call, int]] = deque()
-        self._changed = threading.Condition()
+        self._waiting: deque[_Call] = deque()
+        self._waiting_texts = 0
+        self._idle_threads = limits.workers
+        # None ends the thread that takes it.
+        self._batches: SimpleQueue[Sequence[_Share] | None] = SimpleQueue()
         self._is_closing = False
         self._threads: list[threading.Thread] = []
+        self._loop: asyncio.AbstractEventLoop
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         name = f"{self._provider.space.provider}-{self._purpose.value}"
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
@@ -99,13 +112,12 @@ class Lane:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with self._changed:
-            self._is_closing = True
-            left_over = {call for call, _ in self._waiting}
-            self._waiting.clear()
-            self._changed.notify_all()
-        for call in left_over:
-            call.finish(Unavailable("the embedder is stopping"))
+        self._is_closing = True
+        for call in list(self._waiting):
+            self._withdraw(call)
+            call.fail(Unavailable("the embedder is stopping"))
+        for _thread in self._threads:
+            self._batches.put(None)
         await asyncio.to_thread(self._join)
 
     def _join(self) -> None:
@@ -120,123 +132,112 @@ class Lane:
 
         Raises ProviderError, and Overloaded when too many texts wait already.
         """
+        if self._is_closing:
+            raise Unavailable("the embedder is stopping")
         count = len(texts)
+        if self._waiting_texts + count > self._max_waiting_texts:
+            raise Overloaded(
+                f"{self._waiting_texts} texts are waiting, at most {self._max_waiting_texts}"
+            )
         call = _Call(
-            texts=texts,
-            give_up_at=time.monotonic() + timeout_seconds,
-            result=asyncio.get_running_loop().create_future(),
-            embedded=Embedded(
+            texts,
+            time.monotonic() + timeout_seconds,
+            self._loop.create_future(),
+            Embedded(
                 np.empty((count, self._provider.space.dimensions), dtype=np.float32),
                 np.zeros(count, dtype=np.bool_),
             ),
-            missing=count,
         )
-        with self._changed:
-            if self._is_closing:
-                raise Unavailable("the embedder is stopping")
-            if len(self._waiting) + count > self._max_waiting_texts:
-                raise Overloaded(
-                    f"{len(self._waiting)} texts are waiting, at most {self._max_waiting_texts}"
-                )
-            self._waiting.extend((call, row) for row in range(count))
-            self._changed.notify(count)
+        self._waiting.append(call)
+        self._waiting_texts += count
+        self._feed_threads()
+        timer = self._loop.call_later(timeout_seconds, call.fail, ProviderTimeout())
         try:
-            async with asyncio.timeout(timeout_seconds):
-                return await call.result
-        except TimeoutError:
-            raise ProviderTimeout from None
+            return await call.result
         finally:
-            self._withdraw([call])
-            if not call.result.cancel() and not call.result.cancelled():
-                # An error that came at the same moment as the end is not "never retrieved".
-                call.result.exception()
+            timer.cancel()
+            self._withdraw(call)
 
-    def _withdraw(self, calls: Sequence[_Call]) -> None:
-        with self._changed:
-            if any(call.missing for call in calls):
-                self._waiting = deque(item for item in self._waiting if item[0] not in calls)
+    def _withdraw(self, call: _Call) -> None:
+        """Take out what still waits of a call."""
+        if call.waiting:
+            self._waiting.remove(call)
+            self._waiting_texts -= call.waiting
+            call.taken = len(call.texts)
+
+    def _feed_threads(self) -> None:
+        while self._idle_threads and self._waiting:
+            self._idle_threads -= 1
+            self._batches.put(self._next_batch())
+
+    def _next_batch(self) -> Sequence[_Share]:
+        shares: list[_Share] = []
+        room = self._limits.batch_texts
+        while room and self._waiting:
+            call = self._waiting[0]
+            # A call that one batch can hold is in one batch: had half of it been
+            # embedded when the other half fails, it would be paid for twice.
+            if shares and room < len(call.texts) <= self._limits.batch_texts:
+                break
+            count = min(room, call.waiting)
+            shares.append(_Share(call, call.taken, call.texts[call.taken : call.taken + count]))
+            call.taken += count
+            self._waiting_texts -= count
+            room -= count
+            if not call.waiting:
+                self._waiting.popleft()
+        return shares
 
     def _work(self) -> None:
+        """Embed batches until there are no more; the body of each thread."""
         _lower_priority(self._limits.niceness)
-        while batch := self._next_batch():
-            try:
-                self._embed(batch)
-            except TextRefused as error:
-                self._embed_one_by_one(batch, error)
+        for batch in iter(self._batches.get, None):
+            outcomes = list(self._embed(batch))
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the callers with it
+                self._loop.call_soon_threadsafe(self._finish, outcomes)
 
-    def _next_batch(self) -> list[_Share]:
-        """Wait for texts and take them; nothing at the end."""
-        shares: dict[_Call, _Share] = {}
-        with self._changed:
-            while not self._waiting:
-                if self._is_closing:
-                    return []
-                self._changed.wait()
-            room = self._limits.batch_texts
-            while room and self._waiting:
-                call, row = self._waiting[0]
-                # A call that one batch can hold is in one batch: had half of it been
-                # embedded when the other half fails, it would be paid for twice.
-                if (
-                    shares
-                    and call not in shares
-                    and room < len(call.texts) <= self._limits.batch_texts
-                ):
-                    break
-                self._waiting.popleft()
-                shares.setdefault(call, _Share(call)).rows.append(row)
-                room -= 1
-        return list(shares.values())
-
-    def _embed(self, batch: list[_Share]) -> None:
-        """Embed a batch and wake its callers; only TextRefused is left to be dealt with."""
+    def _embed(self, batch: Sequence[_Share]) -> Iterable[_Outcome]:
         # The latest counts: whoever gives up sooner has his own clock.
         timeout_seconds = max(share.call.give_up_at for share in batch) - time.monotonic()
         texts = [text for share in batch for text in share.texts]
+        failure: ProviderError
         try:
             if timeout_seconds <= 0:
                 raise ProviderTimeout
             embedded = self._provider.embed_batch(texts, self._purpose, timeout_seconds)
-        except TextRefused:
-            raise
+        except TextRefused as error:
+            if len(batch) > 1:  # one caller's bad text is not the failure of the others
+                return [outcome for share in batch for outcome in self._embed([share])]
+            failure = error
         except ProviderError as error:
-            self._fail(batch, error)
+            failure = error
         except Exception:
             log.exception("provider broke", space=self._provider.space.id)
-            self._fail(batch, ProviderFailed("broke"))
+            failure = ProviderFailed("broke")
         else:
-            self._deliver(batch, embedded)
+            return _shared_out(batch, embedded)
+        return [(share, failure) for share in batch]
 
-    def _embed_one_by_one(self, batch: list[_Share], error: TextRefused) -> None:
-        """Let one caller's bad text not be the failure of the others."""
-        if len(batch) == 1:
-            self._fail(batch, error)
-            return
-        for share in batch:
-            try:
-                self._embed([share])
-            except TextRefused as own_error:
-                self._fail([share], own_error)
+    def _finish(self, outcomes: Sequence[_Outcome]) -> None:
+        """Give the thread that has come back its next batch, and then the callers theirs."""
+        for share, outcome in outcomes:
+            if isinstance(outcome, ProviderError):
+                self._withdraw(share.call)
+        self._idle_threads += 1
+        self._feed_threads()
+        for share, outcome in outcomes:
+            if isinstance(outcome, ProviderError):
+                share.call.fail(outcome)
+            else:
+                share.call.receive(share.start, outcome)
 
-    def _deliver(self, batch: list[_Share], embedded: Embedded) -> None:
-        start = 0
-        for share in batch:
-            end = start + len(share.rows)
-            target = share.call.embedded
-            target.vectors[share.rows] = embedded.vectors[start:end]
-            target.is_truncated[share.rows] = embedded.is_truncated[start:end]
-            start = end
-            with self._changed:
-                share.call.missing -= len(share.rows)
-                is_complete = not share.call.missing
-            if is_complete:
-                share.call.finish()
 
-    def _fail(self, batch: list[_Share], error: ProviderError) -> None:
-        calls = [share.call for share in batch]
-        self._withdraw(calls)
-        for call in calls:
-            call.finish(error)
+def _shared_out(batch: Sequence[_Share], embedded: Embedded) -> Iterable[_Outcome]:
+    start = 0
+    for share in batch:
+        end = start + len(share.texts)
+        yield share, Embedded(embedded.vectors[start:end], embedded.is_truncated[start:end])
+        start = end
 
 
 def _lower_priority(niceness: int) -> None:

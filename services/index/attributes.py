@@ -1,12 +1,12 @@
 """One attribute of all rows, each with the type that its product gave it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.index.cells import Cells
+from services.index.cells import Cells, Slots, View
 from services.index.texts import Texts
 
 Value = str | float | bool
@@ -25,9 +25,9 @@ class AttributeView:
 
     texts: Texts
     # ABSENT, FALSE, TRUE, NUMBER or the text's code.
-    codes: NDArray[np.int32]
+    codes: View[np.int32]
     # NaN where there is no number; None if there is none at all.
-    numbers: NDArray[np.float64] | None
+    numbers: View[np.float64] | None
 
 
 class AttributeColumn:
@@ -45,7 +45,7 @@ class AttributeColumn:
     ) -> "AttributeColumn":
         """Return the column of rows with these ids by slot, given the values by id.
 
-        Every id must be one of a row. Dead rows may share theirs.
+        Every id must be one of a row.
         """
         column = cls(len(row_ids))
         order = np.argsort(row_ids, kind="stable")
@@ -70,13 +70,12 @@ class AttributeColumn:
         numbers = self._numbers.view(slots) if self._numbers is not None else None
         return AttributeView(self._texts, self._codes.view(slots), numbers)
 
-    def replace(self, values: Mapping[int, Value | None], slots: int) -> None:
+    def replace(self, slots: Slots, values: Sequence[Value | None], all_slots: int) -> None:
         """Set values by slot, out of so many slots."""
-        self._codes.replace({slot: self._code(value) for slot, value in values.items()})
-        numbers = self._numbers_for(list(values.values()), slots)
+        self._codes.replace(slots, [self._code(value) for value in values])
+        numbers = self._numbers_for(values, all_slots)
         if numbers is not None:
-            cells = map(_number, values.values())
-            numbers.replace(dict(zip(values, cells, strict=True)))
+            numbers.replace(slots, [_number(value) for value in values])
 
     def append(self, start: int, values: Sequence[Value | None]) -> None:
         """Set the values from slot `start` on, where no view reaches."""

@@ -13,6 +13,7 @@ from services.common.filters import Node
 from services.common.telemetry import get_logger
 from services.index.arrival import Arrivals
 from services.index.attribute_keeper import AttributeKeeper
+from services.index.cells import Slots
 from services.index.engines.protocol import Engine
 from services.index.graph_files import GraphFiles
 from services.index.graph_keeper import GraphKeeper
@@ -30,8 +31,10 @@ from services.index.model import (
 )
 from services.index.policy import GraphPolicy
 from services.index.progress import Progress
+from services.index.recall import CheckedRecall, Recall
+from services.index.recall_keeper import RecallKeeper
 from services.index.rows import Rows
-from services.index.snapshot import NO_SLOT, Slots, Snapshot
+from services.index.snapshot import NO_SLOT, Snapshot
 from services.index.stores.protocol import DamagedState, StateStore
 from services.index.threads import Threads
 
@@ -62,8 +65,17 @@ class Collection:
         self._threads = threads
         self._policy = policy
         self._rows = Rows(space.dimensions, incarnation="")
+        self._recall = RecallKeeper(
+            space.id, lambda: (self.snapshot, self.is_ready), engine, threads, policy
+        )
         self._graphs = GraphKeeper(
-            space.id, lambda: (self._rows, self.is_ready), files, engine, threads, policy
+            space.id,
+            lambda: (self._rows, self.is_ready),
+            files,
+            engine,
+            threads,
+            policy,
+            on_new_graph=self._recall.measure,
         )
         self._writing = asyncio.Lock()
         self._attributes = AttributeKeeper(lambda: self._rows, store, threads, self._writing)
@@ -80,6 +92,7 @@ class Collection:
             await self._store.close()
             raise
         await self._graphs.__aenter__()
+        self._recall.measure()
         return self
 
     async def __aexit__(
@@ -89,6 +102,7 @@ class Collection:
         trace: TracebackType | None,
     ) -> None:
         self.arrivals.drain()
+        await self._recall.aclose()
         await self._graphs.__aexit__(kind, error, trace)
         await self._attributes.aclose()
         async with self._writing:
@@ -108,6 +122,11 @@ class Collection:
     def graph_save_time(self) -> datetime | None:
         """When the graph was last saved."""
         return self._graphs.save_time
+
+    @property
+    def recall(self) -> Recall | None:
+        """Of the graph as it was last built or loaded, without a filter."""
+        return self._recall.measured
 
     @property
     def memory_bytes(self) -> int:
@@ -168,6 +187,14 @@ class Collection:
         snapshot, slots = self.snapshot, self._rows.slots_of(product_ids)
         return await self._threads.search(lambda: snapshot.gather(slots)), snapshot.revision
 
+    async def check_recall(
+        self, queries: Matrix | None, sample: int, k: int, passing: Node | None
+    ) -> CheckedRecall:
+        """Measure recall with queries, or with a sample of stored vectors; see `check_recall`."""
+        return await self._recall.check(
+            await self._snapshot_for(passing, 0), queries, sample, k, passing
+        )
+
     def _held_slots(self, field: str, product_ids: Sequence[str]) -> Slots:
         slots = self._rows.slots_of(product_ids)
         if NO_SLOT in slots:
@@ -194,6 +221,7 @@ class Collection:
             self._rows = Rows(self.space.dimensions, await self._store.clear())
             self.catalog_id = ""
             self.is_ready = False
+            self._recall.forget()
             self._announce()
         await self._graphs.drop()
 
@@ -216,6 +244,7 @@ class Collection:
             self.catalog_id = batch.catalog_id
             if batch.is_at_head and not self.is_ready:
                 self.is_ready = True
+                self._recall.measure()
                 log.info("ready", space=self.space.id, revision=batch.revision)
             self._announce()
 
@@ -237,9 +266,7 @@ class Collection:
         started = time.perf_counter()
         await self._store.open()
         state = await self._store.state()
-        self._rows, self._graphs.save_time = await load_rows(
-            state, self._store, self._graphs.files, self._threads
-        )
+        self._rows = await load_rows(state, self._store, self._graphs, self._threads)
         self.catalog_id = state.catalog_id
         self.is_ready = state.has_been_ready
         self.progress.head_revision = state.applied_revision

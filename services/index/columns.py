@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.index.attributes import AttributeColumn, AttributeView
-from services.index.cells import Cells
+from services.index.cells import Cells, Slots, View
 from services.index.model import Columns
 from services.index.texts import Texts
 
@@ -23,11 +23,11 @@ class ColumnViews:
     """The columns by slot as they were published."""
 
     brands: Texts
-    brand_codes: NDArray[np.int32]
+    brand_codes: View[np.int32]
     # In 1/10,000, or NONE.
-    prices: NDArray[np.int64]
+    prices: View[np.int64]
     # Or NONE.
-    stocks: NDArray[np.int64]
+    stocks: View[np.int64]
     # Only those that a filter has named.
     attributes: Mapping[str, AttributeView]
 
@@ -60,21 +60,43 @@ class FilterColumns:
             attributes={name: column.view(slots) for name, column in self._attributes.items()},
         )
 
-    def load(self, rows: Sequence[tuple[str, int | None, int | None]]) -> None:
-        """Begin with rows of (brand, price, stock), and no attributes."""
-        self._brand_codes.append(0, [self._brands.code_of(brand) for brand, _, _ in rows])
-        self._prices.append(0, [_or_none(price) for _, price, _ in rows])
-        self._stocks.append(0, [_or_none(stock) for _, _, stock in rows])
+    def begin(self, slots: int) -> None:
+        """Begin with so many rows of nothing, and no attributes."""
+        self._brand_codes.append(0, np.full(slots, self._brands.code_of("")))
+        self._prices.append(0, np.full(slots, NONE))
+        self._stocks.append(0, np.full(slots, NONE))
 
-    def replace(self, rows: Mapping[int, Columns], slots: int) -> None:
+    def place(
+        self,
+        slots: Slots,
+        brands: Sequence[str],
+        prices_e4: Sequence[int | None],
+        stocks: Sequence[int | None],
+    ) -> None:
+        """Set rows after `begin`, before there is any view."""
+        self._brand_codes.write(slots, list(map(self._brands.code_of, brands)))
+        self._prices.write(slots, list(map(_or_none, prices_e4)))
+        self._stocks.write(slots, list(map(_or_none, stocks)))
+
+    def add(
+        self,
+        start: int,
+        brands: Sequence[str],
+        prices_e4: Sequence[int | None],
+        stocks: Sequence[int | None],
+    ) -> None:
+        """Set the rows from slot `start` on, as `append`; there are no attributes."""
+        self._brand_codes.append(start, list(map(self._brands.code_of, brands)))
+        self._prices.append(start, list(map(_or_none, prices_e4)))
+        self._stocks.append(start, list(map(_or_none, stocks)))
+
+    def replace(self, slots: Slots, rows: Sequence[Columns], all_slots: int) -> None:
         """Set rows by slot, out of so many slots."""
-        self._brand_codes.replace(
-            {slot: self._brands.code_of(row.brand) for slot, row in rows.items()}
-        )
-        self._prices.replace({slot: _or_none(row.price_e4) for slot, row in rows.items()})
-        self._stocks.replace({slot: _or_none(row.stock) for slot, row in rows.items()})
+        self._brand_codes.replace(slots, [self._brands.code_of(row.brand) for row in rows])
+        self._prices.replace(slots, [_or_none(row.price_e4) for row in rows])
+        self._stocks.replace(slots, [_or_none(row.stock) for row in rows])
         for name, column in self._attributes.items():
-            column.replace({slot: row.attributes.get(name) for slot, row in rows.items()}, slots)
+            column.replace(slots, [row.attributes.get(name) for row in rows], all_slots)
 
     def append(self, start: int, rows: Sequence[Columns]) -> None:
         """Set the rows from slot `start` on, where no view reaches."""

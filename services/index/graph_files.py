@@ -28,19 +28,25 @@ class SavedGraph:
 
 
 class GraphFiles:
-    """The files of one collection's graph; every method blocks.
+    """The files of one graph of a collection; every method blocks.
 
     The manifest is written last and holds checksums of the others, so files
     that do not belong together are seen to be that.
     """
 
-    def __init__(self, folder: Path, engine: Engine, parameters: GraphParameters) -> None:
+    def __init__(
+        self, folder: Path, engine: Engine, parameters: GraphParameters, name: str = "graph"
+    ) -> None:
         self._folder = folder
         self._engine = engine
         self._parameters = parameters
-        self._graph = folder / "graph.faiss"
-        self._vector_ids = folder / "graph.ids"
-        self._manifest = folder / "graph.json"
+        self._graph = folder / f"{name}.faiss"
+        self._vector_ids = folder / f"{name}.ids"
+        self._manifest = folder / f"{name}.json"
+
+    def beside(self, name: str) -> "GraphFiles":
+        """Return the files of another graph of the same collection."""
+        return GraphFiles(self._folder, self._engine, self._parameters, name)
 
     def save(self, graph: Graph, vector_ids: NDArray[np.int64], incarnation: str) -> datetime:
         """Write the files, through to the disk. If that fails, what was saved before stays."""
@@ -102,6 +108,8 @@ class GraphFiles:
             if _sha256(path) != manifest[name]:
                 raise ValueError(f"{name} does not match")
         vector_ids = np.frombuffer(self._vector_ids.read_bytes(), dtype="<i8").astype(np.int64)
+        if (np.diff(vector_ids) <= 0).any():  # as graphs of former versions were
+            raise ValueError("vector ids do not ascend")
         graph = self._engine.load(self._graph)
         if not graph.rows == len(vector_ids) == manifest["rows"]:
             raise ValueError("numbers of rows differ")

@@ -1,62 +1,63 @@
 """Rows in memory from what is stored."""
 
-from datetime import datetime
-
 import numpy as np
-from numpy.typing import NDArray
 
 from services.index.graph_files import GraphFiles, SavedGraph
-from services.index.rows import LoadedRow, Rows
+from services.index.graph_keeper import GraphKeeper
+from services.index.product_ids import ProductIdsByPosition
+from services.index.rows import Rows
+from services.index.segments import Segment
 from services.index.stores.protocol import StateStore, StoredRows, StoredState
 from services.index.threads import Threads
 
 
 async def load_rows(
-    state: StoredState, store: StateStore, files: GraphFiles, threads: Threads
-) -> tuple[Rows, datetime | None]:
-    """Return the rows, and when their graph was saved; without a usable one, all are recent.
+    state: StoredState, store: StateStore, graphs: GraphKeeper, threads: Threads
+) -> Rows:
+    """Return the rows in the graphs that are saved; without a usable one, all are recent.
 
     DamagedState if a vector is missing.
     """
-    stored = state.rows
-    saved = await threads.search(lambda: files.load(state.incarnation, state.last_vector_id))
-    if saved is None:
-        recent = np.arange(len(stored.vector_ids))
-    else:
-        recent = np.flatnonzero(~np.isin(stored.vector_ids, saved.vector_ids))
+    saved = await threads.search(
+        lambda: _saved(graphs.files, state.incarnation, state.last_vector_id)
+    )
     rows = Rows(state.space.dimensions, state.incarnation)
-    rows.load(
-        state.applied_revision,
-        saved.graph if saved is not None else None,
-        _rows_of_graph(stored, saved) if saved is not None else (),
-        [_row(stored, place) for place in recent.tolist()],
-        await store.vectors(stored.vector_ids[recent]),
-    )
-    return rows, saved.save_time if saved is not None else None
+    ids = np.concatenate([np.empty(0, dtype=np.int64), *(graph.vector_ids for graph in saved)])
+    rows.begin(ids)
+    product_ids = ProductIdsByPosition(len(ids))
+    recent: list[StoredRows] = []
+    async for part in store.rows():
+        slots = np.searchsorted(ids, part.vector_ids)
+        is_in_graph = np.isin(part.vector_ids, ids, assume_unique=True)
+        in_graph = part.taken(is_in_graph)
+        rows.place(slots[is_in_graph], in_graph)
+        product_ids.put(slots[is_in_graph], in_graph.product_ids)
+        if not is_in_graph.all():
+            recent.append(part.taken(~is_in_graph))
+    segments: list[Segment] = []
+    start = 0
+    for graph in saved:
+        end = start + graph.graph.rows
+        segments.append(Segment(graph.graph, product_ids.ids(start, end)))
+        start = end
+    vectors = [await store.vectors(part.vector_ids) for part in recent]
+    rows.finish(state.applied_revision, segments, list(zip(recent, vectors, strict=True)))
+    graphs.loaded(tuple(segments), saved[-1].save_time if saved else None)
+    return rows
 
 
-def _row(rows: StoredRows, place: int) -> LoadedRow:
-    return LoadedRow(
-        vector_id=int(rows.vector_ids[place]),
-        product_id=rows.product_ids[place],
-        category=rows.categories[place],
-        brand=rows.brands[place],
-        price_e4=rows.prices_e4[place],
-        stock=rows.stocks[place],
-        is_active=rows.is_active[place],
-    )
-
-
-def _rows_of_graph(rows: StoredRows, saved: SavedGraph) -> list[LoadedRow]:
-    places = np.searchsorted(rows.vector_ids, saved.vector_ids)
-    places[places == len(rows.vector_ids)] = 0
-    is_alive: NDArray[np.bool_] = (
-        rows.vector_ids[places] == saved.vector_ids
-        if len(rows.vector_ids)
-        else np.zeros(len(places), dtype=np.bool_)
-    )
-    dead = LoadedRow(0, "", "", "", None, None, is_active=False)
-    return [
-        _row(rows, place) if alive else dead
-        for place, alive in zip(places.tolist(), is_alive.tolist(), strict=True)
-    ]
+def _saved(
+    files: tuple[GraphFiles, ...], incarnation: str, last_vector_id: int
+) -> list[SavedGraph]:
+    """Return the saved graphs that stand one behind the other."""
+    found: list[SavedGraph] = []
+    for some in files:
+        graph = some.load(incarnation, last_vector_id)
+        if graph is None:
+            break
+        # the large graph may hold the small one's rows by now
+        if found and graph.vector_ids[:1] <= found[-1].vector_ids[-1:]:
+            break
+        if len(graph.vector_ids):
+            found.append(graph)
+    return found

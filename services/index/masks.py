@@ -16,6 +16,7 @@ from services.common.filters import And, Column, Comparison, Node, Not, Operator
 from services.index import attributes
 from services.index.attributes import AttributeView
 from services.index.categories import FIRST, Categories
+from services.index.cells import AnySlots, View
 from services.index.columns import NONE, ColumnViews
 from services.index.texts import Texts
 
@@ -43,18 +44,35 @@ def attributes_of(node: Node | None) -> frozenset[str]:
     return frozenset()
 
 
-def mask_of(node: Node | None, codes: Codes, categories: Categories, columns: ColumnViews) -> Mask:
-    """Return which rows are active and pass. The columns hold all attributes of the filter."""
-    is_active: Mask = codes >= FIRST
+def mask_of(
+    node: Node | None,
+    slots: AnySlots,
+    codes: View[np.int32],
+    categories: Categories,
+    columns: ColumnViews,
+) -> Mask:
+    """Return of some slots which are active and pass.
+
+    The columns hold all attributes of the filter.
+    """
+    found = codes.read(slots)
+    is_active: Mask = found >= FIRST
     if node is None:
         return is_active
-    return is_active & _Rows(codes, categories, columns).passing(node)
+    return is_active & _Rows(slots, found, categories, columns).passing(node)
 
 
 class _Rows:
-    """The rows of one snapshot. What it says of dead and inactive ones means nothing."""
+    """Rows of one snapshot. What it says of dead and inactive ones means nothing."""
 
-    def __init__(self, codes: Codes, categories: Categories, columns: ColumnViews) -> None:
+    def __init__(
+        self,
+        slots: AnySlots,
+        codes: Codes,
+        categories: Categories,
+        columns: ColumnViews,
+    ) -> None:
+        self._slots = slots
         self._codes = codes
         self._categories = categories
         self._columns = columns
@@ -70,22 +88,23 @@ class _Rows:
         return self._compared(node)
 
     def _compared(self, comparison: Comparison) -> Mask:
-        columns = self._columns
+        slots, columns = self._slots, self._columns
         match comparison.field.column:
             case Column.CATEGORY:
                 return self._of_category(comparison)
             case Column.BRAND:
-                return _of_texts(comparison, columns.brands, columns.brand_codes)
+                return _of_texts(comparison, columns.brands, columns.brand_codes.read(slots))
             case Column.PRICE:
-                return _of_integers(comparison, columns.prices, decimals=4)
+                return _of_integers(comparison, columns.prices.read(slots), decimals=4)
             case Column.STOCK:
-                return _of_integers(comparison, columns.stocks, decimals=0)
+                return _of_integers(comparison, columns.stocks.read(slots), decimals=0)
             case Column.ACTIVE:
                 # of those that may be found all are
                 is_true = comparison.operator is Operator.PRESENT or comparison.value is True
                 return np.full(len(self._codes), is_true)
             case Column.ATTRIBUTE:
-                return _of_attribute(comparison, columns.attributes[comparison.field.attribute])
+                column = columns.attributes[comparison.field.attribute]
+                return _of_attribute(comparison, column, slots)
 
     def _of_category(self, comparison: Comparison) -> Mask:
         if comparison.operator is Operator.PRESENT:
@@ -121,16 +140,17 @@ def _of_integers(comparison: Comparison, numbers: NDArray[np.int64], *, decimals
     return mask & has_number
 
 
-def _of_attribute(comparison: Comparison, column: AttributeView) -> Mask:
+def _of_attribute(comparison: Comparison, column: AttributeView, slots: AnySlots) -> Mask:
     value = comparison.value
+    codes = column.codes.read(slots)
     if comparison.operator is Operator.PRESENT:
-        is_absent = _equal(column.codes, attributes.ABSENT)
-        return ~is_absent & _of_texts(comparison, column.texts, column.codes)
+        is_absent = _equal(codes, attributes.ABSENT)
+        return ~is_absent & _of_texts(comparison, column.texts, codes)
     if isinstance(value, bool):
-        return _equal(column.codes, attributes.TRUE if value else attributes.FALSE)
+        return _equal(codes, attributes.TRUE if value else attributes.FALSE)
     if isinstance(value, str):
-        return _of_texts(comparison, column.texts, column.codes)
+        return _of_texts(comparison, column.texts, codes)
     if column.numbers is None:
-        return np.zeros(len(column.codes), dtype=np.bool_)
-    mask: Mask = _COMPARISONS[comparison.operator](column.numbers, value)
+        return np.zeros(len(codes), dtype=np.bool_)
+    mask: Mask = _COMPARISONS[comparison.operator](column.numbers.read(slots), value)
     return mask

@@ -9,12 +9,17 @@ from services.common import filters
 from services.common.errors import FailedPrecondition, InvalidArgument
 from services.index.collection import Collection
 from services.index.model import UNIT_TOLERANCE, Found, Matrix, Vector
+from services.index.recall import CheckedRecall
 
 MAX_LIMIT = 1000
 MAX_SPACES = 100
 MAX_UNLIKE = 10
 MAX_FEEDBACK = 50
 MAX_VECTORS = 1000
+MAX_CHECKED = 1000
+MAX_CHECKED_LIMIT = 100
+_CHECKED = 100
+_CHECKED_LIMIT = 10
 
 
 class CollectionsBySpace(Protocol):
@@ -97,6 +102,26 @@ class Queries:
             )
         return await self._collection_of([space_id]).vectors(product_ids)
 
+    async def check_recall(
+        self, space_id: str, vectors: bytes, sample: int, limit: int, filter_text: str
+    ) -> CheckedRecall:
+        """Measure recall with vectors one after the other, or with a sample of stored ones.
+
+        0 stands for a sample of 100, and for a limit of 10.
+        """
+        if not 0 <= sample <= MAX_CHECKED:
+            raise InvalidArgument("sample", f"{sample} given, 0 to {MAX_CHECKED:,} allowed")
+        if vectors and sample:
+            raise InvalidArgument("sample", "is for checks without vectors")
+        if not 0 <= limit <= MAX_CHECKED_LIMIT:
+            raise InvalidArgument("limit", f"{limit} given, 0 to {MAX_CHECKED_LIMIT} allowed")
+        passing = filters.parse_canonical(filter_text)
+        collection = self._collection_of([space_id])
+        queries = _parse_vectors(vectors, collection.space.dimensions) if vectors else None
+        return await collection.check_recall(
+            queries, sample or _CHECKED, limit or _CHECKED_LIMIT, passing
+        )
+
     async def wait_for_revision(
         self, space_ids: Sequence[str], min_revision: int
     ) -> tuple[int, str]:
@@ -132,16 +157,29 @@ def _check_limit(limit: int) -> None:
         raise InvalidArgument("limit", f"{limit} given, 1 to {MAX_LIMIT:,} allowed")
 
 
-def parse_vector(raw: bytes, dimensions: int) -> Vector:
-    """Return the vector; InvalidArgument (vector) unless it is finite, of length 1, and fits."""
+def _parse_vectors(raw: bytes, dimensions: int) -> Matrix:
+    size = 4 * dimensions
+    if len(raw) % size or len(raw) > MAX_CHECKED * size:
+        raise InvalidArgument(
+            "vectors",
+            f"{len(raw)} bytes given, {size} needed for each of up to {MAX_CHECKED:,} vectors",
+        )
+    parts = [raw[start : start + size] for start in range(0, len(raw), size)]
+    return np.stack(
+        [parse_vector(part, dimensions, f"vectors[{place}]") for place, part in enumerate(parts)]
+    )
+
+
+def parse_vector(raw: bytes, dimensions: int, field: str = "vector") -> Vector:
+    """Return the vector; InvalidArgument unless it is finite, of length 1, and fits."""
     if len(raw) != 4 * dimensions:
         raise InvalidArgument(
-            "vector", f"{len(raw)} bytes given, {4 * dimensions} needed for {dimensions} dimensions"
+            field, f"{len(raw)} bytes given, {4 * dimensions} needed for {dimensions} dimensions"
         )
     vector = np.frombuffer(raw, dtype="<f4").astype(np.float32)
     length = float(np.sqrt(np.dot(vector.astype(np.float64), vector.astype(np.float64))))
     if not np.isfinite(length):
-        raise InvalidArgument("vector", "has a number that is not finite")
+        raise InvalidArgument(field, "has a number that is not finite")
     if abs(length - 1.0) > UNIT_TOLERANCE:
-        raise InvalidArgument("vector", f"has length {length:.4g}, not 1")
+        raise InvalidArgument(field, f"has length {length:.4g}, not 1")
     return vector

@@ -2,50 +2,39 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.index.attributes import AttributeColumn
 from services.index.categories import DEAD, INACTIVE, Categories
-from services.index.cells import Cells, with_room
+from services.index.cells import Cells, Slots, with_room
 from services.index.columns import FilterColumns
-from services.index.engines.protocol import Graph
-from services.index.model import Batch, Columns, Matrix
+from services.index.model import Batch, Matrix
+from services.index.segments import Segment
 from services.index.snapshot import NO_SLOT, Snapshot
+from services.index.stores.protocol import StoredRows
 
 
 @dataclass(frozen=True, eq=False)
-class BuiltGraph:
-    """A graph over the rows that were alive in a snapshot."""
+class BuiltSegment:
+    """A segment in place of others, or of recent rows, of an earlier snapshot."""
 
-    graph: Graph
-    # By position in the graph.
-    vector_ids: NDArray[np.int64]
-    product_ids: list[str]
-    slots: dict[str, int]
-    # Where its rows were in the snapshot, and how many slots that one had.
-    source_slots: NDArray[np.int64]
-    source_end: int
-
-
-class LoadedRow(NamedTuple):
-    """A row as it was stored, without its vector and its attributes."""
-
-    # 0 stands for a row of the graph that is not in the collection any more.
-    vector_id: int
-    product_id: str
-    category: str
-    brand: str
-    price_e4: int | None
-    stock: int | None
-    is_active: bool
+    segment: Segment
+    # Neighbours; none: it stands behind all of them.
+    replaced: tuple[Segment, ...]
+    # Of the recent rows it holds those that are alive of the first so many.
+    recent_rows: int
+    recent_ids: Sequence[str]
+    # By position: where the row was, counted from where the replaced begin. Ascending.
+    sources: Slots
 
 
 class Rows:
     """Changed by one thread. Searches hold `snapshot`, which no later change touches:
     what it covers is replaced, and new rows go behind its end.
+
+    Vector ids ascend with the slots.
     """
 
     _snapshot: Snapshot
@@ -54,17 +43,18 @@ class Rows:
         # Names these rows: their vector ids mean nothing under another one.
         self.incarnation = incarnation
         self._categories = Categories()
-        self._graph: Graph | None = None
-        # A product is in the second if its row is recent. What the first says
-        # holds only for rows that are not dead.
-        self._graph_slots: dict[str, int] = {}
-        self._recent_slots: dict[str, int] = {}
-        self._product_ids: list[str] = []
+        self._segments: tuple[Segment, ...] = ()
+        # Of each segment, the rows that are not in the collection any more.
+        self._dead: list[int] = []
+        self._recent: Matrix = np.empty((0, dimensions), dtype=np.float32)
+        self._recent_ids: list[str] = []
+        # Positions of the recent rows that are not dead.
+        self._recent_positions: dict[str, int] = {}
         self._vector_ids: Cells[np.int64] = Cells(np.empty(0, dtype=np.int64))
         self._codes: Cells[np.int32] = Cells(np.empty(0, dtype=np.int32))
         self._columns = FilterColumns()
-        self._recent: Matrix = np.empty((0, dimensions), dtype=np.float32)
         self._alive = 0
+        self._version = 0
         self._publish(0)
 
     @property
@@ -74,118 +64,143 @@ class Rows:
 
     @property
     def memory_bytes(self) -> int:
-        """Memory of vectors, graph and columns, but not of the ids."""
+        """Memory of vectors, graphs, columns and ids."""
         cells = self._codes.memory_bytes + self._vector_ids.memory_bytes
-        arrays = self._recent.nbytes + cells + self._columns.memory_bytes
-        return arrays + (self._graph.memory_bytes if self._graph is not None else 0)
+        graphs = sum(
+            segment.graph.memory_bytes + segment.ids.memory_bytes for segment in self._segments
+        )
+        return self._recent.nbytes + cells + self._columns.memory_bytes + graphs
 
     @property
-    def dead_graph_rows(self) -> int:
-        """Rows of the graph that are not in the collection any more."""
-        graph_rows = self._snapshot.graph_rows
-        return graph_rows - (self._alive - len(self._recent_slots))
+    def dead_rows(self) -> Sequence[int]:
+        """Of each segment, how many rows are not in the collection any more."""
+        return tuple(self._dead)
 
     def slot_of(self, product_id: str) -> int | None:
         """Return where the product's row is in the snapshot; None if it has none."""
-        slot = self._recent_slots.get(product_id)
-        if slot is None:
-            slot = self._graph_slots.get(product_id)
-            if slot is not None and self._codes[slot] == DEAD:
-                return None
-        return slot
+        slot = int(self.slots_of([product_id])[0])
+        return None if slot == NO_SLOT else slot
 
-    def slots_of(self, product_ids: Sequence[str]) -> NDArray[np.int64]:
+    def slots_of(self, product_ids: Sequence[str]) -> Slots:
         """Return `slot_of` for many, in their order; NO_SLOT for products without a row."""
-        recent, graph = self._recent_slots, self._graph_slots
-        slots = np.array(
-            [recent[id_] if id_ in recent else graph.get(id_, NO_SLOT) for id_ in product_ids],
-            dtype=np.int64,
-        )
-        found = np.flatnonzero(slots != NO_SLOT)
-        is_dead = self._snapshot.codes[slots[found]] == DEAD
-        slots[found[is_dead]] = NO_SLOT
+        slots = np.full(len(product_ids), NO_SLOT, dtype=np.int64)
+        for start, segment in self._snapshot.starts():
+            places, positions = segment.ids.find(product_ids)
+            is_alive = self._snapshot.codes.read(positions + start) != DEAD
+            slots[places[is_alive]] = positions[is_alive] + start
+        graph_rows = self._snapshot.graph_rows
+        for place, product_id in enumerate(product_ids):
+            position = self._recent_positions.get(product_id)
+            if position is not None:
+                slots[place] = graph_rows + position
         return slots
 
     @property
     def vector_ids(self) -> NDArray[np.int64]:
-        """Vector ids by slot; of dead rows they mean nothing."""
-        return self._vector_ids.view(self._snapshot.slots)
+        """Vector ids by slot; of dead rows too."""
+        return self._vector_ids.view(self._snapshot.slots).read(slice(None))
 
-    def vector_ids_of(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the vector ids of slots."""
-        return self._vector_ids.view(len(self._product_ids))[slots]
+    def begin(self, vector_ids: NDArray[np.int64]) -> None:
+        """Begin with rows of graphs, whose vector ids these are; until placed they are dead."""
+        self._vector_ids.append(0, vector_ids)
+        self._codes.append(0, np.full(len(vector_ids), DEAD))
+        self._columns.begin(len(vector_ids))
 
-    def load(
+    def place(self, slots: Slots, rows: StoredRows) -> None:
+        """Set the columns of rows that lie in graphs."""
+        self._codes.write(slots, list(map(self._code, rows.categories, rows.is_active)))
+        self._columns.place(slots, rows.brands, rows.prices_e4, rows.stocks)
+        self._alive += len(slots)
+
+    def finish(
         self,
         revision: int,
-        graph: Graph | None,
-        graph_rows: Iterable[LoadedRow],
-        recent_rows: Iterable[LoadedRow],
-        recent: Matrix,
+        segments: Sequence[Segment],
+        recent: Sequence[tuple[StoredRows, Matrix]],
     ) -> None:
-        """Begin with what was stored; the rows of the graph are in its order."""
-        rows = [*graph_rows, *recent_rows]
-        border = len(rows) - len(recent)
-        self._graph = graph
-        self._product_ids = [row.product_id for row in rows]
-        self._vector_ids.append(0, [row.vector_id for row in rows])
-        self._codes.append(
-            0, [self._code(row.category, row.is_active) if row.vector_id else DEAD for row in rows]
-        )
-        self._columns.load([(row.brand, row.price_e4, row.stock) for row in rows])
-        self._recent = recent
-        self._graph_slots = {
-            row.product_id: slot for slot, row in enumerate(rows[:border]) if row.vector_id
-        }
-        self._recent_slots = {
-            row.product_id: slot for slot, row in enumerate(rows[border:], start=border)
-        }
-        self._alive = len(self._graph_slots) + len(self._recent_slots)
+        """Add the segments, after all their rows were placed, and those that are in none."""
+        self._segments = tuple(segments)
+        start = sum(segment.rows for segment in segments)
+        for rows, vectors in recent:
+            self._vector_ids.append(start, rows.vector_ids)
+            codes = map(self._code, rows.categories, rows.is_active)
+            self._codes.append(start, list(codes))
+            self._columns.add(start, rows.brands, rows.prices_e4, rows.stocks)
+            position = len(self._recent_ids)
+            self._recent = with_room(self._recent, position, position + len(vectors))
+            self._recent[position : position + len(vectors)] = vectors
+            self._add_recent(rows.product_ids)
+            start += len(vectors)
         self._publish(revision)
+        self._count_dead()
 
     def apply(self, batch: Batch, vector_ids: NDArray[np.int64]) -> None:
         """Apply a batch that is durable; `vector_ids` are those of its embedded rows."""
-        replaced = (*batch.removed, *(columns.product_id for columns, _ in batch.embedded))
-        codes = {slot: DEAD for id_ in replaced if (slot := self._forget(id_)) is not None}
-        retained: dict[int, Columns] = {}
-        for columns in batch.retained:
-            slot = self.slot_of(columns.product_id)
-            if slot is not None:
-                codes[slot] = self._code_of(columns)
-                retained[slot] = columns
-        self._codes.replace(codes)
-        self._columns.replace(retained, len(self._product_ids))
+        self._version += 1
+        replaced = [*batch.removed, *(columns.product_id for columns, _ in batch.embedded)]
+        dead = self.slots_of(replaced)
+        dead = dead[dead != NO_SLOT]
+        retained = self.slots_of([columns.product_id for columns in batch.retained])
+        is_there = retained != NO_SLOT
+        rows = [row for row, there in zip(batch.retained, is_there, strict=True) if there]
+        slots = retained[is_there]
+        codes = [self._code(row.category, row.is_active) for row in rows]
+        self._codes.replace(np.concatenate([dead, slots]), [DEAD] * len(dead) + codes)
+        self._columns.replace(slots, rows, self._snapshot.slots)
+        self._alive -= len(dead)
+        self._note(np.concatenate([dead, slots]))
+        for place, (start, segment) in enumerate(self._snapshot.starts()):
+            is_here = (dead >= start) & (dead < start + segment.rows)
+            self._dead[place] += int(np.count_nonzero(is_here))
+        for product_id in replaced:
+            self._recent_positions.pop(product_id, None)
         self._append(batch, vector_ids)
         self._publish(batch.revision)
 
-    def install(self, built: BuiltGraph) -> None:
-        """Take a graph built from an earlier snapshot; what changed since is kept."""
+    def install(self, built: BuiltSegment) -> bool:
+        """Take a segment built from an earlier snapshot; what changed since is kept.
+
+        Return False, and change nothing, if what it replaces is not there any more.
+        """
         before = self._snapshot
-        later = before.alive_slots()
-        later = later[later >= built.source_end]
-        recent = before.gather(later)
-        # the graph's rows as they are now: some died, some changed
-        self._take(np.concatenate([built.source_slots, later]))
-        later_ids = [self._product_ids[slot] for slot in later.tolist()]
-        self._product_ids = built.product_ids + later_ids
-        self._graph = built.graph
-        self._graph_slots = built.slots
-        self._recent_slots = {
-            product_id: slot for slot, product_id in enumerate(later_ids, start=built.graph.rows)
-        }
-        self._recent = recent
+        first = len(self._segments)
+        if built.replaced:
+            first = next(
+                (n for n, segment in enumerate(self._segments) if segment is built.replaced[0]), 0
+            )
+        end = first + len(built.replaced)
+        if self._segments[first:end] != built.replaced:
+            return False
+        if built.recent_rows and (
+            end != len(self._segments) or built.recent_ids is not self._recent_ids
+        ):
+            return False
+        self._version += 1
+        start = sum(segment.rows for segment in self._segments[:first])
+        behind = start + sum(segment.rows for segment in built.replaced) + built.recent_rows
+        self._take(
+            np.concatenate(
+                [np.arange(start), built.sources + start, np.arange(behind, before.slots)]
+            )
+        )
+        self._segments = (*self._segments[:first], built.segment, *self._segments[end:])
+        if built.recent_rows:
+            self._drop_recent(built.recent_rows)
         self._publish(before.revision)
+        self._count_dead()
+        return True
 
     def compact(self) -> None:
-        """Go on without a graph, and without the dead rows."""
+        """Go on without graphs, and without the dead rows."""
         before = self._snapshot
         alive = before.alive_slots()
+        self._version += 1
         self._recent = before.gather(alive)
         self._take(alive)
-        self._product_ids = [self._product_ids[slot] for slot in alive.tolist()]
-        self._graph = None
-        self._graph_slots = {}
-        self._recent_slots = {id_: slot for slot, id_ in enumerate(self._product_ids)}
+        self._segments = ()
+        self._dead = []
+        self._recent_ids = before.ids_of(alive)
+        self._recent_positions = {id_: place for place, id_ in enumerate(self._recent_ids)}
         self._publish(before.revision)
 
     def keep_attributes(
@@ -200,7 +215,7 @@ class Rows:
         """Note that attributes, which have columns, are used."""
         self._columns.use(names)
 
-    def _take(self, slots: NDArray[np.int64]) -> None:
+    def _take(self, slots: Slots) -> None:
         self._vector_ids.take(slots)
         self._codes.take(slots)
         self._columns.take(slots)
@@ -208,42 +223,60 @@ class Rows:
     def _code(self, category: str, is_active: bool) -> int:
         return self._categories.code_of(category) if is_active else INACTIVE
 
-    def _code_of(self, columns: Columns) -> int:
-        return self._code(columns.category, columns.is_active)
+    def _note(self, slots: Slots) -> None:
+        for start, segment in self._snapshot.starts():
+            positions = slots[(slots >= start) & (slots < start + segment.rows)] - start
+            if len(positions):
+                segment.masks.note(self._version, positions)
 
-    def _forget(self, product_id: str) -> int | None:
-        slot = self.slot_of(product_id)
-        if slot is not None:
-            self._alive -= 1
-            self._recent_slots.pop(product_id, None)
-        return slot
+    def _count_dead(self) -> None:
+        snapshot = self._snapshot
+        self._dead = [
+            segment.rows - len(snapshot.alive_slots(slice(start, start + segment.rows)))
+            for start, segment in snapshot.starts()
+        ]
+
+    def _drop_recent(self, rows: int) -> None:
+        """Drop the first recent rows, which lie in a segment now."""
+        self._recent = self._recent[rows : len(self._recent_ids)].copy()
+        self._recent_ids = self._recent_ids[rows:]
+        self._recent_positions = {
+            product_id: position - rows
+            for product_id, position in self._recent_positions.items()
+            if position >= rows
+        }
 
     def _append(self, batch: Batch, vector_ids: NDArray[np.int64]) -> None:
         if not batch.embedded:
             return
-        start = len(self._product_ids)
-        end = start + len(batch.embedded)
-        graph_rows = self._graph.rows if self._graph is not None else 0
+        start = self._snapshot.slots
+        position = len(self._recent_ids)
         rows = [columns for columns, _ in batch.embedded]
         self._vector_ids.append(start, vector_ids)
-        self._codes.append(start, [self._code_of(columns) for columns in rows])
+        self._codes.append(start, [self._code(row.category, row.is_active) for row in rows])
         self._columns.append(start, rows)
-        self._recent = with_room(self._recent, start - graph_rows, end - graph_rows)
-        for slot, (columns, vector) in enumerate(batch.embedded, start=start):
-            self._recent[slot - graph_rows] = vector
-            self._product_ids.append(columns.product_id)
-            self._recent_slots[columns.product_id] = slot
-        self._alive += len(batch.embedded)
+        self._recent = with_room(self._recent, position, position + len(rows))
+        for place, (_, vector) in enumerate(batch.embedded, start=position):
+            self._recent[place] = vector
+        self._add_recent([row.product_id for row in rows])
+
+    def _add_recent(self, product_ids: Sequence[str]) -> None:
+        first = len(self._recent_ids)
+        self._recent_ids += product_ids
+        for position, product_id in enumerate(product_ids, start=first):
+            self._recent_positions[product_id] = position
+        self._alive += len(product_ids)
 
     def _publish(self, revision: int) -> None:
-        graph_rows = self._graph.rows if self._graph is not None else 0
-        slots = len(self._product_ids)
+        recent_rows = len(self._recent_ids)
+        slots = sum(segment.rows for segment in self._segments) + recent_rows
         self._snapshot = Snapshot(
+            version=self._version,
             revision=revision,
             vectors=self._alive,
-            graph=self._graph,
-            recent=self._recent[: slots - graph_rows],
-            product_ids=self._product_ids,
+            segments=self._segments,
+            recent=self._recent[:recent_rows],
+            recent_ids=self._recent_ids,
             codes=self._codes.view(slots),
             categories=self._categories,
             columns=self._columns.view(slots),

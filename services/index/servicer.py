@@ -7,6 +7,7 @@ import grpc.aio
 from services.index.collection import Collection
 from services.index.model import Found, Strategy
 from services.index.queries import Queries
+from services.index.recall import CheckedRecall, Recall
 from services.index.spaces import Collections
 from vitrina.index.v1 import index_pb2, index_pb2_grpc
 
@@ -78,6 +79,19 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         )
         return index_pb2.WaitForRevisionResponse(revision=revision, space=space_id)
 
+    async def CheckRecall(
+        self, request: index_pb2.CheckRecallRequest, context: Context
+    ) -> index_pb2.CheckRecallResponse:
+        checked = await self._queries.check_recall(
+            request.space, request.vectors, request.sample, request.limit, request.filter
+        )
+        return index_pb2.CheckRecallResponse(
+            recall=_recall(checked.recall),
+            plan=_plan(checked),
+            search_ms=checked.search_ms,
+            scan_ms=checked.scan_ms,
+        )
+
     async def ListCollections(
         self, request: index_pb2.ListCollectionsRequest, context: Context
     ) -> index_pb2.ListCollectionsResponse:
@@ -101,10 +115,18 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         return index_pb2.DropCollectionResponse(freed_bytes=freed_bytes)
 
 
-def _plan(found: Found) -> index_pb2.Plan:
+def _plan(found: Found | CheckedRecall) -> index_pb2.Plan:
     return index_pb2.Plan(
         strategy=_STRATEGIES[found.strategy], vectors=found.vectors, passing=found.passing
     )
+
+
+def _recall(recall: Recall) -> index_pb2.Recall:
+    message = index_pb2.Recall(
+        recall=recall.recall, k=recall.k, queries=recall.queries, worst=recall.worst
+    )
+    message.measure_time.FromDatetime(recall.measured_at)
+    return message
 
 
 def _collection(collection: Collection) -> index_pb2.Collection:
@@ -133,6 +155,8 @@ def _collection(collection: Collection) -> index_pb2.Collection:
         embedded_tokens=progress.embedded_tokens,
         is_followed=progress.is_followed,
     )
+    if collection.recall is not None:
+        message.recall.CopyFrom(_recall(collection.recall))
     if collection.graph_save_time is not None:
         message.graph_save_time.FromDatetime(collection.graph_save_time)
     return message

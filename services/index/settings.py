@@ -19,15 +19,15 @@ class IndexSettings(ServiceSettings):
     )
     search_threads: int = Field(2, alias="VITRINA_INDEX_SEARCH_THREADS", ge=1, le=64)
     # Links of a node of the graph; twice as many on the lowest level.
-    graph_links: int = Field(32, alias="VITRINA_INDEX_GRAPH_LINKS", ge=4, le=128)
+    graph_links: int = Field(24, alias="VITRINA_INDEX_GRAPH_LINKS", ge=4, le=128)
     graph_ef_construction: int = Field(
-        80, alias="VITRINA_INDEX_GRAPH_EF_CONSTRUCTION", ge=8, le=1000
+        200, alias="VITRINA_INDEX_GRAPH_EF_CONSTRUCTION", ge=8, le=1000
     )
     # Nodes that a walk keeps in view: more is slower, with a better recall. With
     # 19,406 products and MiniLM, recall@10 of real queries is 0.982 at 128, 0.991 at 200.
     graph_ef_search: int = Field(200, alias="VITRINA_INDEX_GRAPH_EF_SEARCH", ge=8, le=10_000)
     # So many rows are compared one by one before a graph is made for them.
-    graph_min_rows: int = Field(4096, alias="VITRINA_INDEX_GRAPH_MIN_ROWS", ge=2, le=1_000_000)
+    graph_min_rows: int = Field(2048, alias="VITRINA_INDEX_GRAPH_MIN_ROWS", ge=2, le=1_000_000)
 
     @property
     def collections_dir(self) -> Path:

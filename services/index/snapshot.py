@@ -1,6 +1,6 @@
 """A collection as a search sees it: nothing in it changes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,31 +10,19 @@ from numpy.typing import NDArray
 from services.common import filters
 from services.common.filters import Node
 from services.index.categories import DEAD, Categories
+from services.index.cells import Slots, View
 from services.index.columns import ColumnViews
-from services.index.engines.protocol import Bits, Engine, Graph
-from services.index.masks import mask_of
+from services.index.engines.protocol import Engine
+from services.index.masks import Mask, mask_of
 from services.index.model import Found, Matrix, Strategy, Vector
 from services.index.policy import GraphPolicy
+from services.index.segments import Part, Positions, Segment
 
-# Masks kept per snapshot, so that many filters do not fill the memory.
-_MAX_MASKS = 64
-
-Codes = NDArray[np.int32]
-Slots = NDArray[np.int64]
+Codes = View[np.int32]
 
 # Stands for a product without a row.
 NO_SLOT = -1
 _NO_SLOTS: Slots = np.empty(0, dtype=np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class _Mask:
-    """Which rows pass, as bits; None where all do."""
-
-    graph: Bits | None
-    graph_passing: int
-    recent: Bits | None
-    recent_passing: int
 
 
 class Nearest(NamedTuple):
@@ -46,64 +34,100 @@ class Nearest(NamedTuple):
     passing: int
 
 
+class Passing(NamedTuple):
+    """Which rows pass a filter: of each segment, and of the recent ones."""
+
+    parts: tuple[Part, ...]
+    recent: Part
+
+    @property
+    def passing(self) -> int:
+        """How many rows pass."""
+        return sum(part.passing for part in self.parts) + self.recent.passing
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Rows by slot: those of the graph by their position in it, then the recent ones.
+    """Rows by slot: those of each segment by their positions in it, then the recent ones.
 
-    `product_ids` may grow behind the last slot; all else is as it was published.
+    `recent_ids` may grow behind the last slot; all else is as it was published.
     """
 
+    # Grows with each change of rows.
+    version: int
     revision: int
     # Rows that are in the collection, active or not.
     vectors: int
-    graph: Graph | None
+    segments: tuple[Segment, ...]
     recent: Matrix
-    product_ids: Sequence[str]
+    recent_ids: Sequence[str]
     # By slot: DEAD, INACTIVE or the category's code.
     codes: Codes
     categories: Categories
     columns: ColumnViews
-    # By the canonical text of the filter.
-    _masks: dict[str, _Mask] = field(default_factory=dict, repr=False)
+    # Of the recent rows, by the canonical text of the filter.
+    _recent_parts: dict[str, Part] = field(default_factory=dict, repr=False)
 
     @property
     def graph_rows(self) -> int:
-        """Slots below are in the graph."""
-        return self.graph.rows if self.graph is not None else 0
+        """Slots below are in a graph."""
+        return self.slots - len(self.recent)
 
     @property
     def slots(self) -> int:
         """All rows, the dead ones too."""
         return len(self.codes)
 
-    def alive_slots(self) -> Slots:
-        """Return the slots of the rows that are in the collection."""
-        return np.flatnonzero(self.codes != DEAD)
+    def starts(self) -> Iterator[tuple[int, Segment]]:
+        """Yield each segment, after the slot that it begins at."""
+        start = 0
+        for segment in self.segments:
+            yield start, segment
+            start += segment.rows
+
+    def alive_slots(self, slots: slice = slice(None)) -> Slots:
+        """Return which of these slots have rows that are in the collection."""
+        start, end, _ = slots.indices(self.slots)
+        return np.flatnonzero(self.codes.read(slice(start, end)) != DEAD) + start
+
+    def ids_of(self, slots: Slots) -> list[str]:
+        """Return the product ids of slots, in their order."""
+        parts = [(start, start + segment.rows, segment) for start, segment in self.starts()]
+        if len(parts) == 1 and not len(self.recent):
+            return self.segments[0].ids.at(slots)
+        ids: list[str] = [""] * len(slots)
+        for start, end, segment in parts:
+            places = np.flatnonzero((slots >= start) & (slots < end))
+            found = segment.ids.at(slots[places] - start)
+            for place, id_ in zip(places.tolist(), found, strict=True):
+                ids[place] = id_
+        for place in np.flatnonzero(slots >= self.graph_rows).tolist():
+            ids[place] = self.recent_ids[int(slots[place]) - self.graph_rows]
+        return ids
 
     def gather(self, slots: Slots) -> Matrix:
         """Return the vectors of slots, in their order; zeros for NO_SLOT."""
         vectors = np.zeros((len(slots), self.recent.shape[1]), dtype=np.float32)
         is_recent = slots >= self.graph_rows
         vectors[is_recent] = self.recent[slots[is_recent] - self.graph_rows]
-        is_in_graph = ~is_recent & (slots != NO_SLOT)
-        if self.graph is not None and is_in_graph.any():
-            vectors[is_in_graph] = self.graph.vectors(slots[is_in_graph])
+        for start, segment in self.starts():
+            is_here = (slots >= start) & (slots < start + segment.rows)
+            if is_here.any():
+                vectors[is_here] = segment.graph.vectors(slots[is_here] - start)
         return vectors
 
-    def mask(self, passing: Node | None) -> _Mask:
+    def passing(self, node: Node | None) -> Passing:
         """Return which rows are active and pass a filter, whose attributes all have columns."""
-        key = "" if passing is None else filters.canonical(passing)
-        mask = self._masks.get(key)
-        if mask is None:
-            of_slots = mask_of(passing, self.codes, self.categories, self.columns)
-            mask = _Mask(
-                *_bits(of_slots[: self.graph_rows]),
-                *_bits(of_slots[self.graph_rows :]),
-            )
-            if len(self._masks) >= _MAX_MASKS:
-                self._masks.clear()
-            self._masks[key] = mask
-        return mask
+        key = "" if node is None else filters.canonical(node)
+        parts = tuple(
+            segment.masks.part(key, self.version, _Passes(self, node, start))
+            for start, segment in self.starts()
+        )
+        recent = self._recent_parts.get(key)
+        if recent is None:
+            recent = Part.of(_Passes(self, node, self.graph_rows)(slice(0, len(self.recent))))
+            self._recent_parts[key] = recent
+        return Passing(parts, recent)
 
     def search(
         self,
@@ -118,7 +142,7 @@ class Snapshot:
         """Find the nearest rows that pass, up to `limit`; see `nearest`."""
         found = self.nearest(engine, policy, query, limit, passing, without_slots=without_slots)
         return Found(
-            product_ids=[self.product_ids[slot] for slot in found.slots.tolist()],
+            product_ids=self.ids_of(found.slots),
             cosines=found.cosines.tolist(),
             revision=self.revision,
             strategy=found.strategy,
@@ -140,42 +164,89 @@ class Snapshot:
 
         `without_slots` are never among them, though they count as passing.
         """
-        mask = self.mask(passing)
-        count = limit + len(without_slots)
+        found = self._found(engine, query, limit + len(without_slots), passing, policy)
+        if not len(without_slots):
+            return found
+        stays = ~np.isin(found.slots, without_slots)
+        return found._replace(
+            slots=found.slots[stays][:limit], cosines=found.cosines[stays][:limit]
+        )
+
+    def scan(self, engine: Engine, query: Vector, limit: int, passing: Node | None) -> Nearest:
+        """Find the nearest rows that pass by comparing each; blocks for long."""
+        return self._found(engine, query, limit, passing, None)
+
+    def _found(
+        self,
+        engine: Engine,
+        query: Vector,
+        count: int,
+        passing: Node | None,
+        policy: GraphPolicy | None,
+    ) -> Nearest:
+        mask = self.passing(passing)
         strategy = Strategy.EXACT
-        slots = np.empty(0, dtype=np.int64)
-        scores = np.empty(0, dtype=np.float32)
-        if self.graph is not None and mask.graph_passing:
-            strategy, slots, scores = self._search_graph(policy, self.graph, query, count, mask)
-        if mask.recent_passing:
-            positions, recent_scores = engine.scan(
-                self.recent, query, min(count, mask.recent_passing), passing=mask.recent
+        found: list[tuple[Slots, Vector]] = []
+        for (start, segment), part in zip(self.starts(), mask.parts, strict=True):
+            if part.passing:
+                is_walked, positions, scores = _search(policy, segment, query, count, part)
+                strategy = Strategy.GRAPH if is_walked else strategy
+                found.append((positions + start, scores))
+        if mask.recent.passing:
+            positions, scores = engine.scan(
+                self.recent, query, min(count, mask.recent.passing), passing=mask.recent.bits
             )
-            slots = np.concatenate([slots, positions + self.graph_rows])
-            scores = np.concatenate([scores, recent_scores])
-        # float16 may round a vector to a little more than length 1
-        scores = np.clip(scores, -1.0, 1.0)
-        nearest = np.argsort(-scores, kind="stable")
-        if len(without_slots):
-            nearest = nearest[~np.isin(slots[nearest], without_slots)]
-        nearest = nearest[:limit]
-        all_passing = mask.graph_passing + mask.recent_passing
-        return Nearest(slots[nearest], scores[nearest], strategy, all_passing)
-
-    def _search_graph(
-        self, policy: GraphPolicy, graph: Graph, query: Vector, count: int, mask: _Mask
-    ) -> tuple[Strategy, NDArray[np.int64], NDArray[np.float32]]:
-        count = min(count, mask.graph_passing)
-        ef = policy.ef(count=count, graph_rows=graph.rows, passing_rows=mask.graph_passing)
-        if ef is not None:
-            positions, scores = graph.walk(query, count, ef=ef, passing=mask.graph)
-            if len(positions) == count:
-                return Strategy.GRAPH, positions, scores
-            # what passes lies elsewhere than the query: the walk did not get there
-        positions, scores = graph.scan(query, count, passing=mask.graph)
-        return Strategy.EXACT, positions, scores
+            found.append((positions + self.graph_rows, scores))
+        slots, scores = _nearest_first(found)
+        return Nearest(slots[:count], scores[:count], strategy, mask.passing)
 
 
-def _bits(passes: NDArray[np.bool_]) -> tuple[Bits | None, int]:
-    passing = int(np.count_nonzero(passes))
-    return None if passing == len(passes) else np.packbits(passes, bitorder="little"), passing
+class _Passes:
+    """Whether rows pass, by their positions behind a slot."""
+
+    def __init__(self, snapshot: Snapshot, node: Node | None, start: int) -> None:
+        self._snapshot = snapshot
+        self._node = node
+        self._start = start
+
+    def __call__(self, positions: Positions | slice) -> Mask:
+        start, snapshot = self._start, self._snapshot
+        if isinstance(positions, slice):
+            slots: Slots | slice = slice(start + positions.start, start + positions.stop)
+        else:
+            slots = positions + start
+        return mask_of(self._node, slots, snapshot.codes, snapshot.categories, snapshot.columns)
+
+
+def _search(
+    policy: GraphPolicy | None, segment: Segment, query: Vector, count: int, part: Part
+) -> tuple[bool, Positions, Vector]:
+    """Return whether the graph was walked, and the rows that were found."""
+    graph = segment.graph
+    count = min(count, part.passing)
+    walks = (
+        policy.walks(count=count, graph_rows=graph.rows, passing_rows=part.passing)
+        if policy
+        else ()
+    )
+    for walk in walks:
+        positions, scores = graph.walk(query, walk.rows, ef=walk.ef, passing=part.bits)
+        # with fewer of them in view the nearest may lie beyond
+        if len(positions) >= walk.enough:
+            return True, positions[:count], scores[:count]
+    positions, scores = graph.scan(query, count, passing=part.bits)
+    return False, positions, scores
+
+
+def _nearest_first(found: Sequence[tuple[Slots, Vector]]) -> tuple[Slots, Vector]:
+    if not found:
+        return _NO_SLOTS, np.empty(0, dtype=np.float32)
+    slots, scores = found[0]
+    if len(found) > 1:
+        slots = np.concatenate([slots for slots, _ in found])
+        scores = np.concatenate([scores for _, scores in found])
+        order = np.argsort(-scores, kind="stable")
+        slots, scores = slots[order], scores[order]
+    # float16 may round a vector to a little more than length 1
+    clipped: NDArray[np.float32] = np.clip(scores, -1.0, 1.0)
+    return slots, clipped

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.catalog.stores.database import Database
 from services.catalog.stores.tables import popular_queries
@@ -37,7 +36,7 @@ async def record(
 ) -> None:
     """Count queries, in the database and then in memory."""
 
-    async def transaction(connection: AsyncConnection) -> Recording:
+    def transaction(connection: Connection) -> Recording:
         recording = popular.planned(asked, now_us)
         if recording.counted:
             rows = [
@@ -45,10 +44,10 @@ async def record(
                 | {"count": each.count, "time_us": each.time_us}
                 for each in recording.counted
             ]
-            await connection.execute(_COUNT, rows)
+            connection.execute(_COUNT, rows)
         if recording.forgotten:
             gone = [{"forgotten": folded} for folded in recording.forgotten]
-            await connection.execute(_FORGET, gone)
+            connection.execute(_FORGET, gone)
         return recording
 
     await database.write(transaction, popular.apply)

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.catalog.changes import Change
 from services.catalog.stores import statements
+from services.catalog.stores.database import driver_of
 
 
-async def advance(
-    connection: AsyncConnection, changes: Sequence[Change], *, more_products: int = 0
-) -> None:
+def advance(connection: Connection, changes: Sequence[Change], *, more_products: int = 0) -> None:
     """Write the changes, and the newest revision with them."""
-    await connection.execute(
+    driver = driver_of(connection)
+    driver.executemany(
         statements.INSERT_CHANGE,
         [
             {
@@ -26,13 +25,10 @@ async def advance(
             for change in changes
         ],
     )
-    await connection.execute(
-        statements.ADVANCE,
-        {"new_revision": changes[-1].revision, "more_products": more_products},
-    )
+    driver.execute(statements.ADVANCE, (changes[-1].revision, more_products))
 
 
 def newest(connection: Connection) -> int:
     """Return the newest revision of the state that a connection reads."""
-    revision: int = connection.exec_driver_sql("SELECT revision FROM catalog").scalar_one()
-    return revision
+    (revision,) = driver_of(connection).execute("SELECT revision FROM catalog").fetchone()
+    return int(revision)

@@ -18,6 +18,8 @@ from services.common.telemetry import get_logger
 log = get_logger()
 
 _MAX_PROBLEMS_TOLD = 5
+# Larger ones are checked while they serve: it takes some seconds for each GiB.
+CHECKED_BEFORE_SERVING_BYTES = 256 * 1024 * 1024
 # What is beside the database takes as much; where it cannot, SQLite speaks of an I/O error.
 _LEAST_FREE_BYTES = 64 * 1024
 
@@ -38,6 +40,7 @@ def ensure(path: Path) -> None:
             raise _damaged(path, "it is empty", "or delete it to begin with no products")
         damaged = _damaged_tables(path)
         if not damaged:
+            _mark_of(path).unlink(missing_ok=True)
             return
         if not damaged <= rescue.DERIVED:
             names = ", ".join(sorted(damaged - rescue.DERIVED))
@@ -50,6 +53,31 @@ def ensure(path: Path) -> None:
             damaged_file=str(aside),
             seconds=round(time.perf_counter() - began, 2),
         )
+        _mark_of(path).unlink(missing_ok=True)
+
+
+def is_checked_later(path: Path) -> bool:
+    """Tell whether the pages of a database are checked while it serves."""
+    return path.stat().st_size > CHECKED_BEFORE_SERVING_BYTES and not _mark_of(path).exists()
+
+
+def is_damaged(path: Path, database: sqlite3.Connection) -> bool:
+    """Check the pages of a database that serves; mark a damaged one for the next start. Blocks.
+
+    sqlite3.Error if it cannot be read for another reason, or was interrupted.
+    """
+    began = time.perf_counter()
+    problems = _problems_of(database)
+    milliseconds = round((time.perf_counter() - began) * 1000)
+    log.info("database checked", is_sound=not problems, ms=milliseconds)
+    if problems:
+        _mark_of(path).touch()
+        log.critical("database damaged", file=str(path), problems=problems)
+    return bool(problems)
+
+
+def _mark_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-damaged")
 
 
 def _create(path: Path) -> None:
@@ -68,7 +96,7 @@ def _damaged_tables(path: Path) -> frozenset[str]:
         # Whether it can be written.
         database.execute("BEGIN IMMEDIATE")
         database.execute("ROLLBACK")
-        problems = _problems_of(database)
+        problems = [] if is_checked_later(path) else _problems_of(database)
         tables = rescue.tables_of(database)
         if "catalog" not in tables:
             if tables:

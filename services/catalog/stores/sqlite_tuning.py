@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row
 
 from services.catalog.changes import Change, ChangeKind
 from services.catalog.pacing import paced
@@ -70,8 +69,8 @@ class SqliteTuning:
         """Create or replace an entry."""
         kind = kind_of(entry)
 
-        async def transaction(connection: AsyncConnection) -> tuple[Stored[Entry], int]:
-            found, before = await _found(connection, kind, entry.id)
+        def transaction(connection: Connection) -> tuple[Stored[Entry], int]:
+            found, before = _found(connection, kind, entry.id)
             if before is not None and before.entry == entry:
                 return before, found.head
             if before is None and found.how_many >= kind.limit:
@@ -88,9 +87,9 @@ class SqliteTuning:
                 "update_time_us": now_us,
                 "body": _BODIES[kind].dump_json(entry).decode(),
             }
-            await connection.execute(tuning_statements.PUT_ENTRY, row)
+            connection.execute(tuning_statements.PUT_ENTRY, row)
             change = TuningChange(after.revision, now_us, author, before, after)
-            await _record(connection, kind, entry.id, change)
+            _record(connection, kind, entry.id, change)
             return after, after.revision
 
         def committed(done: tuple[Stored[Entry], int]) -> None:
@@ -103,14 +102,14 @@ class SqliteTuning:
     async def delete(self, kind: Kind, id_text: str, author: str, now_us: int) -> Deletion:
         """Remove an entry if it is there."""
 
-        async def transaction(connection: AsyncConnection) -> Deletion:
-            found, before = await _found(connection, kind, id_text)
+        def transaction(connection: Connection) -> Deletion:
+            found, before = _found(connection, kind, id_text)
             if before is None:
                 return Deletion(was_there=False, revision=found.head)
             key = {"of_kind": kind.value, "of_id": id_text}
-            await connection.execute(tuning_statements.DELETE_ENTRY, key)
+            connection.execute(tuning_statements.DELETE_ENTRY, key)
             change = TuningChange(found.head + 1, now_us, author, before, None)
-            await _record(connection, kind, id_text, change)
+            _record(connection, kind, id_text, change)
             return Deletion(was_there=True, revision=change.revision)
 
         def committed(done: Deletion) -> None:
@@ -151,18 +150,14 @@ def _stored(kind: Kind, row: Row[*tuple[Any, ...]]) -> Any:
     return Stored(_BODIES[kind].validate_json(row.body), row.revision, row.update_time_us)
 
 
-async def _found(
-    connection: AsyncConnection, kind: Kind, id_text: str
-) -> tuple[Row[*tuple[Any, ...]], Any]:
+def _found(connection: Connection, kind: Kind, id_text: str) -> tuple[Row[*tuple[Any, ...]], Any]:
     """Return the row of ENTRY, and the entry in it if it is there."""
     key = {"of_kind": kind.value, "of_id": id_text}
-    row = (await connection.execute(tuning_statements.ENTRY, key)).one()
+    row = connection.execute(tuning_statements.ENTRY, key).one()
     return row, None if row.body is None else _stored(kind, row)
 
 
-async def _record(
-    connection: AsyncConnection, kind: Kind, id_text: str, change: TuningChange
-) -> None:
+def _record(connection: Connection, kind: Kind, id_text: str, change: TuningChange) -> None:
     """Write a change to both logs: what it did, and that it took the next revision."""
     lines = {
         name: None if stored is None else _LINES[kind].dump_json(stored).decode()
@@ -175,7 +170,5 @@ async def _record(
         "kind": kind.value,
         "id": id_text,
     }
-    await connection.execute(tuning_statements.INSERT_LOG, row | lines)
-    await revisions.advance(
-        connection, [Change(change.revision, ChangeKind.TUNING, "", None, None)]
-    )
+    connection.execute(tuning_statements.INSERT_LOG, row | lines)
+    revisions.advance(connection, [Change(change.revision, ChangeKind.TUNING, "", None, None)])

@@ -1,13 +1,11 @@
-"""What suggestions need of the SQLite store: counts at start, and names while typing."""
+"""What suggestions need of the SQLite store while a person types."""
 
 import json
 from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from services.catalog.holdings import Difference, Holdings
-from services.catalog.pacing import paced
-from services.catalog.stores import ProductName, ranking, statements
+from services.catalog.stores import ProductName, ranking
 from services.catalog.stores.database import Database
 from services.catalog.text import Term
 
@@ -25,19 +23,6 @@ _NAMES = text(
     CROSS JOIN products USING (key)
     """
 )
-
-
-async def learned(database: Database) -> Holdings:
-    """Count what the active products of a database hold."""
-    holdings = Holdings()
-    after_key = 0
-    while rows := await database.rows(statements.HELD_AFTER_KEY, {"after_key": after_key}):
-        difference = Difference()
-        async for row in paced(rows):
-            difference.count(row, 1)
-        holdings.apply(difference)
-        after_key = rows[-1].key
-    return holdings
 
 
 async def held_together(database: Database, queries: Sequence[Sequence[Term]]) -> list[bool]:

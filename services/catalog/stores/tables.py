@@ -9,35 +9,15 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Dialect,
     Float,
     Index,
     Integer,
     MetaData,
     Table,
     Text,
-    TypeDecorator,
 )
 
 from services.catalog.products import PRICE_DECIMALS, Attributes, Product, StoredProduct
-
-PRICE_SCALE = 10**PRICE_DECIMALS
-
-
-class ExactPrice(TypeDecorator[Decimal]):
-    """A decimal as an integer of 1/10,000 units: exact, and ordered as prices are."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Return the units."""
-        return None if value is None else int(value * PRICE_SCALE)
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:  # noqa: ARG002
-        """Return the decimal."""
-        return None if value is None else Decimal(value).scaleb(-PRICE_DECIMALS)
-
 
 metadata = MetaData()
 
@@ -65,7 +45,8 @@ products = Table(
     Column("create_time_us", BigInteger, nullable=False),
     Column("update_time_us", BigInteger, nullable=False),
     Column("active", Boolean(create_constraint=False), nullable=False),
-    Column("price", ExactPrice),
+    # In units of its last decimal: exact, and ordered as prices are.
+    Column("price", BigInteger),
     Column("currency", Text, nullable=False),
     Column("stock", BigInteger),
     Column("name", Text, nullable=False),
@@ -157,32 +138,45 @@ PRODUCT_COLUMNS = (
 
 
 def product_of(row: Sequence[Any]) -> StoredProduct:
-    """Return the product of a row that ends with PRODUCT_COLUMNS."""
-    values = row[-len(PRODUCT_COLUMNS) :]
-    return StoredProduct(
-        Product(
-            id=values[0],
-            name=values[1],
-            description=values[2],
-            category=values[3],
-            brand=values[4],
-            price=values[5],
-            currency=values[6],
-            stock=values[7],
-            attributes=Attributes(values[8]),
-            image_url=values[9],
-            active=values[10],
-            language=values[14],
-        ),
-        revision=values[11],
-        create_time_us=values[12],
-        update_time_us=values[13],
+    """Return the product of a row that ends with PRODUCT_COLUMNS, as the driver reads it."""
+    (
+        product_id,
+        name,
+        description,
+        category,
+        brand,
+        units,
+        currency,
+        stock,
+        attributes,
+        image_url,
+        active,
+        revision,
+        create_time_us,
+        update_time_us,
+        language,
+    ) = row[-len(PRODUCT_COLUMNS) :]
+    product = Product(
+        product_id,
+        name,
+        description,
+        category,
+        brand,
+        None if units is None else Decimal(units).scaleb(-PRICE_DECIMALS),
+        currency,
+        stock,
+        Attributes(attributes),
+        image_url,
+        bool(active),
+        language,
     )
+    return StoredProduct(product, revision, create_time_us, update_time_us)
 
 
 def row_of(stored: StoredProduct) -> dict[str, object]:
-    """Return the values of a product's row, without its key."""
+    """Return the values of a product's row for the driver, without its key."""
     product = stored.product
+    price = product.price
     return {
         "id": product.id,
         "revision": stored.revision,
@@ -191,7 +185,7 @@ def row_of(stored: StoredProduct) -> dict[str, object]:
         "create_time_us": stored.create_time_us,
         "update_time_us": stored.update_time_us,
         "active": product.active,
-        "price": product.price,
+        "price": None if price is None else int(price.scaleb(PRICE_DECIMALS)),
         "currency": product.currency,
         "stock": product.stock,
         "name": product.name,

@@ -1,15 +1,14 @@
 """The words of products in FTS5, and what they are named by: written with each product."""
 
-import json
+import sqlite3
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
-from services.catalog.pacing import paced
 from services.catalog.products import Product
 from services.catalog.stores import statements
+from services.catalog.stores.database import driver_of
 from services.catalog.stores.tables import product_of
 from services.catalog.text import Rules
 from services.common.errors import Unavailable
@@ -18,66 +17,62 @@ from services.common.telemetry import get_logger
 log = get_logger()
 
 
-async def insert(connection: AsyncConnection, rules: Rules, products: Iterable[Product]) -> None:
-    """Index those of the products that are active; they are stored, and not indexed yet."""
-    words: list[dict[str, str]] = []
-    identifiers: list[dict[str, str]] = []
-    async for product in paced(products):
+def insert(driver: Any, rules: Rules, products: Iterable[tuple[int, Product]]) -> None:
+    """Index those of the products that are active; they come with their keys, not indexed yet."""
+    words: list[dict[str, int | str]] = []
+    identifiers: list[tuple[str, int]] = []
+    for key, product in products:
         if product.active:
             found, named_by = rules.words_of(product)
-            words.append({"product_id": product.id, **found._asdict()})
-            identifiers.append({"product_id": product.id, "identifiers": json.dumps(named_by)})
-    if words:
-        await connection.execute(statements.INSERT_WORDS, words)
-        await connection.execute(statements.INSERT_IDENTIFIERS, identifiers)
+            words.append({"rowid": key, **found._asdict()})
+            identifiers += [(identifier, key) for identifier in named_by]
+    driver.executemany(statements.INSERT_WORDS, words)
+    driver.executemany(statements.INSERT_IDENTIFIER, identifiers)
 
 
-async def remove(connection: AsyncConnection, keys: Sequence[dict[str, int]]) -> None:
-    """Take the products out of the index; each comes as {"product_key": its key}."""
-    if keys:
-        await connection.execute(statements.DELETE_WORDS, keys)
-        await connection.execute(statements.DELETE_IDENTIFIERS, keys)
+def remove(driver: Any, keys: Sequence[int]) -> None:
+    """Take the products with these keys out of the index."""
+    rows = [(key,) for key in keys]
+    driver.executemany(statements.DELETE_WORDS, rows)
+    driver.executemany(statements.DELETE_IDENTIFIERS, rows)
 
 
-async def index_by_rules(connection: AsyncConnection, rules: Rules) -> None:
+def index_by_rules(connection: Connection, rules: Rules) -> None:
     """Index all products anew if other rules made the words."""
-    state = (await connection.execute(statements.STATE)).one()
+    state = connection.execute(statements.STATE).one()
     if state.text_rules == rules.name:
         return
     log.info("indexing words by new rules", rules=rules.name, products=state.product_count)
-    await connection.execute(statements.DELETE_ALL_WORDS)
-    await _index_all(connection, rules)
+    driver = driver_of(connection)
+    driver.execute(statements.DELETE_ALL_WORDS)
+    _index_all(driver, rules)
 
 
-async def made_again(connection: AsyncConnection, rules: Rules) -> bool:
+def made_again(connection: Connection, rules: Rules) -> bool:
     """Index all products in a new table, if the content of the old one is damaged.
 
     False if it is not. Unavailable (STORAGE_DAMAGED) if pages are: to drop a table gives
     its pages away, and what is damaged may claim those of others.
     """
-    if (await connection.execute(text("PRAGMA quick_check(1)"))).scalar_one() != "ok":
+    driver = driver_of(connection)
+    if driver.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
         raise Unavailable("pages of the database are damaged", reason="STORAGE_DAMAGED")
     try:
-        await connection.execute(text("INSERT INTO words(words) VALUES ('integrity-check')"))
-    except DatabaseError:
-        created_by = text("SELECT sql FROM sqlite_schema WHERE name = 'words'")
-        create = (await connection.execute(created_by)).scalar_one()
-        await connection.execute(text("DROP TABLE words"))
-        await connection.execute(text(create))
-        await _index_all(connection, rules)
+        driver.execute("INSERT INTO words(words) VALUES ('integrity-check')")
+    except sqlite3.DatabaseError:
+        (create,) = driver.execute("SELECT sql FROM sqlite_schema WHERE name = 'words'").fetchone()
+        driver.execute("DROP TABLE words")
+        driver.execute(create)
+        _index_all(driver, rules)
         return True
     return False
 
 
-async def _index_all(connection: AsyncConnection, rules: Rules) -> None:
+def _index_all(driver: Any, rules: Rules) -> None:
     """Index all products; there are no words."""
-    await connection.execute(statements.DELETE_ALL_IDENTIFIERS)
+    driver.execute(statements.DELETE_ALL_IDENTIFIERS)
     after_key = 0
-    while True:
-        page = {"after_key": after_key}
-        rows = (await connection.execute(statements.ACTIVE_PRODUCTS_AFTER_KEY, page)).all()
-        if not rows:
-            break
-        await insert(connection, rules, [product_of(row).product for row in rows])
-        after_key = rows[-1].key
-    await connection.execute(statements.SET_TEXT_RULES, {"rules": rules.name})
+    while rows := statements.ACTIVE_PRODUCTS_AFTER_KEY.rows(driver, after_key=after_key):
+        insert(driver, rules, [(row[0], product_of(row).product) for row in rows])
+        after_key = rows[-1][0]
+    driver.execute(statements.SET_TEXT_RULES, (rules.name,))

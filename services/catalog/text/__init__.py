@@ -22,13 +22,14 @@ from services.catalog.text.query import (
     without_quotes,
     words_in,
 )
-from services.catalog.text.stemming import Language
+from services.catalog.text.stemming import OF_PRODUCTS, Language
 from services.catalog.text.vocabulary import Vocabulary
 from services.catalog.text.words import ProductWords, Rules, vocabulary_words, written_words
 
 __all__ = [
     "MAX_PRODUCTS_OF_IDENTIFIER",
     "MAX_QUERY_WORDS",
+    "OF_PRODUCTS",
     "Beginnings",
     "Correction",
     "Highlights",

@@ -20,8 +20,8 @@ Bits = NDArray[np.uint8]
 class GraphParameters:
     """How a graph is built; one that was built otherwise is not loaded."""
 
-    links: int = 32
-    ef_construction: int = 80
+    links: int = 24
+    ef_construction: int = 200
 
 
 class Graph(Protocol):
@@ -77,8 +77,16 @@ class Engine(Protocol):
         dimensions: int,
         parameters: GraphParameters,
         is_cancelled: Callable[[], bool],
+        *,
+        extended: Graph | None = None,
+        added_rows: int = 0,
+        threads: int = 1,
     ) -> Graph:
-        """Return the graph over the chunks' rows in order; BuildCancelled when it is."""
+        """Return the graph over the chunks' rows in order; BuildCancelled when it is.
+
+        The rows of a graph that is extended come first; that one stays as it is. Memory
+        is then taken at once for it and for `added_rows` more.
+        """
         ...
 
     def save(self, graph: Graph, path: Path) -> None:

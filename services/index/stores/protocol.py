@@ -1,7 +1,8 @@
 """What a collection needs of its durable state."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import compress
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ class StateUnusable(Exception):
 
 @dataclass(frozen=True)
 class StoredRows:
-    """The rows in order of their vector ids; the columns have equal lengths."""
+    """Some rows in order of their vector ids; the columns have equal lengths."""
 
     vector_ids: NDArray[np.int64]
     product_ids: Sequence[str]
@@ -29,6 +30,17 @@ class StoredRows:
     prices_e4: Sequence[int | None]
     stocks: Sequence[int | None]
     is_active: Sequence[bool]
+
+    def taken(self, is_taken: NDArray[np.bool_]) -> "StoredRows":
+        """Return some of the rows."""
+        if is_taken.all():
+            return self
+        columns = (
+            list(compress(getattr(self, column.name), is_taken))
+            for column in fields(self)
+            if column.name != "vector_ids"
+        )
+        return StoredRows(self.vector_ids[is_taken], *columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,6 @@ class StoredState:
     has_been_ready: bool
     # The newest vector id ever given.
     last_vector_id: int
-    rows: StoredRows
 
 
 class StateStore(Protocol):
@@ -75,7 +86,14 @@ class StateStore(Protocol):
         ...
 
     async def state(self) -> StoredState:
-        """Read all but the vectors and the attributes. DamagedState if it cannot be read."""
+        """Read all but the rows. DamagedState if it cannot be read."""
+        ...
+
+    def rows(self) -> AsyncIterator[StoredRows]:
+        """Read the rows without vectors and attributes, part by part.
+
+        Each part is a transaction of its own. DamagedState if one cannot be read.
+        """
         ...
 
     async def vectors(self, vector_ids: NDArray[np.int64]) -> Matrix:

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 # Below the 999 parameters of old builds of SQLite.
 _IDS_PER_QUERY = 500
-# Rows whose attributes are read before the thread gets to do something else.
+# Rows that are read before the thread gets to do something else.
 _ROWS_PER_PART = 20_000
 
 _INSERT = (
@@ -72,8 +72,18 @@ class SqliteStateStore:
         await asyncio.to_thread(self._move_aside)
 
     async def state(self) -> StoredState:
-        """Read all but the vectors and the attributes."""
+        """Read all but the rows."""
         return await self._run(self._state)
+
+    async def rows(self) -> AsyncIterator[StoredRows]:
+        """Read the rows without vectors and attributes, part by part."""
+        after = 0
+        while True:
+            part = await self._run(lambda: self._rows(after))  # noqa: B023
+            if not len(part.vector_ids):
+                return
+            yield part
+            after = int(part.vector_ids[-1])
 
     async def vectors(self, vector_ids: NDArray[np.int64]) -> Matrix:
         """Read the vectors of rows, in the order given."""
@@ -168,10 +178,6 @@ class SqliteStateStore:
             incarnation, catalog_id, applied_revision, has_been_ready = self._db.execute(
                 "SELECT incarnation, catalog_id, applied_revision, has_been_ready FROM meta"
             ).fetchone()
-            rows = self._db.execute(
-                "SELECT vector_id, product_id, category, brand, price_e4, stock, is_active"
-                " FROM rows ORDER BY vector_id"
-            ).fetchall()
             return StoredState(
                 space=self._space,
                 incarnation=incarnation,
@@ -179,16 +185,17 @@ class SqliteStateStore:
                 applied_revision=applied_revision,
                 has_been_ready=bool(has_been_ready),
                 last_vector_id=self._last_vector_id(),
-                rows=StoredRows(
-                    vector_ids=np.array([row[0] for row in rows], dtype=np.int64),
-                    product_ids=[row[1] for row in rows],
-                    categories=[row[2] for row in rows],
-                    brands=[row[3] for row in rows],
-                    prices_e4=[row[4] for row in rows],
-                    stocks=[row[5] for row in rows],
-                    is_active=[bool(row[6]) for row in rows],
-                ),
             )
+
+    def _rows(self, after: int) -> StoredRows:
+        with reading():
+            rows = self._db.execute(
+                "SELECT vector_id, product_id, category, brand, price_e4, stock, is_active"
+                " FROM rows WHERE vector_id > ? ORDER BY vector_id LIMIT ?",
+                (after, _ROWS_PER_PART),
+            ).fetchall()
+        ids, *columns = zip(*rows, strict=True) if rows else [()] * 7
+        return StoredRows(np.array(ids, dtype=np.int64), *columns)
 
     def _last_vector_id(self) -> int:
         last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'rows'").fetchone()

@@ -1,0 +1,1 @@
+"""How latency, memory, recall and starts grow with the number of products."""
