@@ -59,7 +59,7 @@ async def test_a_read_that_finds_no_reader_in_time_is_refused(
         reading = asyncio.ensure_future(store.database.read(wait))
         await has_begun.wait()
         with pytest.raises(Overloaded):
-            await store.state()
+            await store.get(["a"])
         may_go_on.set()
         await reading
         assert (await store.state()).revision == 0

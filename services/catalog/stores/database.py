@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.catalog.stores import failures, filtering, ordering, soundness
 from services.common.errors import Overloaded, Unavailable
@@ -57,6 +58,13 @@ class Database:
         )
         _prepare(self._writer, _PRAGMAS, begin="BEGIN IMMEDIATE")
         _prepare(self._readers, _PRAGMAS | {"query_only": "ON"}, begin=None)
+        self._asides = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=str(path)),
+            isolation_level="AUTOCOMMIT",
+            pool_size=1,
+            hide_parameters=True,
+        )
+        _prepare(self._asides.sync_engine, _PRAGMAS | {"query_only": "ON"}, begin=None)
         # A whole read, and a whole transaction, is one step in a thread: each step on the
         # way takes longer than most reads do.
         self._reading = ThreadPoolExecutor(readers, thread_name_prefix="reader")
@@ -81,6 +89,7 @@ class Database:
                 await asyncio.to_thread(threads.shutdown)
             for connection in self._connections:
                 connection.close()
+            await self._asides.dispose()
             self._readers.dispose()
             self._writer.dispose()
 
@@ -98,10 +107,11 @@ class Database:
     async def rows(
         self, statement: Executable, parameters: Mapping[str, Any]
     ) -> Sequence[Row[*tuple[Any, ...]]]:
-        """Return the rows of one statement that reads."""
-        return await self.read_once(
-            lambda connection: connection.execute(statement, parameters).all()
-        )
+        """Return the rows of one statement that reads, and that no search waits for."""
+        self._check()
+        with failures.named(self._on_damage):
+            async with self._asides.connect() as connection:
+                return (await connection.execute(statement, parameters)).all()
 
     async def read_once(self, statement: Callable[[Connection], T]) -> T:
         """Return what a function reads in a thread with one statement."""

@@ -178,7 +178,10 @@ class SqliteStore:
     async def indexed(self, words: Collection[str]) -> set[str]:
         """Return those of the folded words that an active product holds anywhere."""
         asked = {"asked": json.dumps(list(words))}
-        return {word for (word,) in await self._database.rows(statements.INDEXED_WORDS, asked)}
+        rows = await self._database.read_once(
+            lambda reader: reader.execute(statements.INDEXED_WORDS, asked).all()
+        )
+        return {word for (word,) in rows}
 
     async def search_text(
         self, query: TextQuery, passing: Node | None, limit: int, order: Sequence[OrderKey] = ()

@@ -28,7 +28,8 @@ _NAMES = text(
 async def held_together(database: Database, queries: Sequence[Sequence[Term]]) -> list[bool]:
     """Tell of each query whether an active product holds all its terms."""
     asked = {"asked": json.dumps([ranking.all_of(terms) for terms in queries])}
-    held = {position for (position,) in await database.rows(_HELD, asked)}
+    rows = await database.read_once(lambda reader: reader.execute(_HELD, asked).all())
+    held = {position for (position,) in rows}
     return [position in held for position in range(len(queries))]
 
 
@@ -41,4 +42,5 @@ async def names_like(
     either = " OR ".join((ranking.all_of([last]), *begun))
     wanted = " AND ".join(filter(None, (ranking.all_of(earlier), f"({either})")))
     asked = {"match": f"{{name brand}} : ({wanted})", "limit": limit}
-    return [ProductName(row.id, row.name) for row in await database.rows(_NAMES, asked)]
+    rows = await database.read_once(lambda reader: reader.execute(_NAMES, asked).all())
+    return [ProductName(row.id, row.name) for row in rows]
