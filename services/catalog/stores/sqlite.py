@@ -88,10 +88,10 @@ class SqliteStore:
             await self._database.write(
                 lambda connection: wording.index_by_rules(connection, self._text_rules)
             )
-            await opening.enter_async_context(self._learner)
-            await opening.enter_async_context(self._inspection)
             self._popular = await popular.loaded(self._database)
             state = await self.state()
+            await opening.enter_async_context(self._learner)
+            await opening.enter_async_context(self._inspection)
             self._on_commit(state.revision)
             log.info("store opened", revision=state.revision, products=state.product_count)
             self._exit = opening.pop_all()
