@@ -73,7 +73,8 @@ class Drawing:
             csr_array((weights[is_used], rows[is_used], ends), shape=(len(numbers), self.anchors))
             @ self._vectors
         )
-        return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        return drawn
 
     def _weights(
         self, seeds: NDArray[np.uint64], k: Integers, is_used: NDArray[np.bool_]
@@ -92,7 +93,8 @@ class Drawing:
         of_mean = (1 - kept - spread * normal.sum(axis=1, keepdims=True)) / (k + 1)
         weights = of_mean + spread * normal
         weights[:, 0] += kept
-        return weights.astype(np.float32)
+        made: Matrix = weights.astype(np.float32)
+        return made
 
 
 def _code_in(text: str) -> tuple[int, int]:

@@ -91,7 +91,7 @@ class StandInCatalog(catalog_pb2_grpc.CatalogServiceServicer):
 
 async def _main() -> None:
     shop = Shop(RealShop.load(Path(sys.argv[1])).products, int(sys.argv[2]))
-    servicer = StandInCatalog(shop)
+    servicer = StandInCatalog(shop)  # type: ignore[abstract]
     await serve(
         lambda server: catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicer, server)
     )

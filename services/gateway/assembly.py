@@ -60,6 +60,8 @@ class Assembly:
         candidates, degraded = found.candidates, set(found.degraded)
         rules = [] if query.without_rules or query.order_by else candidates.rules
         hits = candidates.hits
+        if not (rules or query.diversity or query.facets or query.order_by):
+            return Assembled(hits, (), (), found.degraded)
         if rules or query.diversity:
             hits = [
                 (product_id, explanation._replace(score_rank=rank))

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.gateway.answers import Explanation, Facet, Hit, Plan, Strategy
+import numpy as np
+
+from services.gateway.answers import Facet, Hit, Plan, Strategy
+from services.gateway.hits import BM25, COSINE, IS_EXACT, LEXICAL_RANK, SCORE, SEMANTIC_RANK, Hits
 
 # BM25 at which a lexical score is one half.
 BM25_MIDPOINT = 10.0
@@ -49,23 +52,19 @@ class WordHits:
 
     def candidates(self) -> "Candidates":
         """Return them as an answer of words alone: the score is bm25 / (bm25 + 10)."""
-        ranks = {}
-        if any(later > score for score, later in zip(self.scores, self.scores[1:], strict=False)):
-            # They come in another order than by score.
-            by_score = sorted(range(len(self.ids)), key=lambda place: -self.scores[place])
-            ranks = {place: rank for rank, place in enumerate(by_score, start=1)}
-        hits = [
-            (
-                product_id,
-                Explanation(
-                    score / (score + BM25_MIDPOINT),
-                    lexical_rank=ranks.get(place, place + 1),
-                    bm25=score,
-                    is_exact_identifier=place < self.exact_identifiers,
-                ),
-            )
-            for place, (product_id, score) in enumerate(zip(self.ids, self.scores, strict=True))
-        ]
+        scores = np.array(self.scores)
+        ranks = np.empty(len(scores))
+        # They may come in another order than by score.
+        ranks[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+        hits = Hits.of(
+            self.ids,
+            {
+                SCORE: scores / (scores + BM25_MIDPOINT),
+                LEXICAL_RANK: ranks,
+                BM25: scores,
+                IS_EXACT: np.arange(len(scores)) < self.exact_identifiers,
+            },
+        )
         return Candidates(
             hits,
             self.revision,
@@ -94,17 +93,15 @@ class VectorHits:
 
     def candidates(self) -> "Candidates":
         """Return them as an answer of meaning alone: the score is (1 + cosine) / 2."""
-        hits = [
-            (
-                product_id,
-                Explanation(
-                    min(1.0, max(0.0, (1.0 + cosine) / 2.0)), semantic_rank=rank, cosine=cosine
-                ),
-            )
-            for rank, (product_id, cosine) in enumerate(
-                zip(self.ids, self.cosines, strict=True), start=1
-            )
-        ]
+        cosines = np.array(self.cosines)
+        hits = Hits.of(
+            self.ids,
+            {
+                SCORE: np.clip((1.0 + cosines) / 2.0, 0.0, 1.0),
+                SEMANTIC_RANK: np.arange(1, len(cosines) + 1),
+                COSINE: cosines,
+            },
+        )
         return Candidates(hits, self.revision, self.plan, self.space, is_complete=self.is_complete)
 
 

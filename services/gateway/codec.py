@@ -1,6 +1,6 @@
 """Answers as protobuf: on their way out, and in the cache."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -22,13 +22,11 @@ from services.gateway.answers import (
     Strategy,
     Timings,
 )
+from services.gateway.hits import NUMBERS, Hits, columns_of
 from services.gateway.pages import ResultSet
 from vitrina.catalog.v1 import facet_pb2
 from vitrina.search.v1 import result_set_pb2
 from vitrina.search.v1 import search_pb2 as pb
-
-# Those of an explanation that are numbers; its rules come after them.
-_NUMBERS = 9
 
 
 def response_of(answer: Answer) -> pb.SearchResponse:
@@ -105,16 +103,16 @@ class ProtobufCodec:
 
     def encode_set(self, kept: ResultSet) -> bytes:
         """Return the bytes of a whole result."""
+        ids, table = columns_of(kept.hits)
         message = result_set_pb2.ResultSet(
             answer=response_of(kept.answer),
-            product_ids=[product_id for product_id, _ in kept.hits],
-            explanations=np.array(
-                [explanation[:_NUMBERS] for _, explanation in kept.hits], dtype="<f4"
-            ).tobytes(),
+            product_ids=ids,
+            explanations=table.astype("<f4").tobytes(),
         )
-        for position, (_, explanation) in enumerate(kept.hits):
-            if explanation.rules:
-                message.rules[position].rules.extend(_rule_messages(explanation.rules))
+        if kept.answer.rule_ids:
+            for position, (_, explanation) in enumerate(kept.hits):
+                if explanation.rules:
+                    message.rules[position].rules.extend(_rule_messages(explanation.rules))
         return message.SerializeToString()
 
     def decode_set(self, body: bytes) -> ResultSet:
@@ -123,27 +121,22 @@ class ProtobufCodec:
             message = result_set_pb2.ResultSet.FromString(body)
         except DecodeError:
             raise ValueError("not a result set") from None
-        return ResultSet(_answer(message.answer), list(_hits(message)))
+        return ResultSet(_answer(message.answer), _hits(message))
 
 
-def _hits(message: result_set_pb2.ResultSet) -> Iterator[Hit]:
-    rows = np.frombuffer(message.explanations, dtype="<f4").reshape(-1, _NUMBERS).tolist()
-    for position, (product_id, row) in enumerate(zip(message.product_ids, rows, strict=True)):
-        score, semantic_rank, cosine, lexical_rank, bm25, is_exact, by_words, by_meaning, rank = row
-        rules = message.rules[position].rules if position in message.rules else ()
-        explanation = Explanation(
-            score,
-            int(semantic_rank),
-            cosine,
-            int(lexical_rank),
-            bm25,
-            bool(is_exact),
-            by_words,
-            by_meaning,
-            int(rank),
-            _applied_rules(rules),
-        )
-        yield product_id, explanation
+def _hits(message: result_set_pb2.ResultSet) -> Sequence[Hit]:
+    table = np.frombuffer(message.explanations, dtype="<f4").reshape(-1, NUMBERS)
+    if not len(table) == len(message.product_ids) > max(message.rules, default=-1):
+        raise ValueError("not a result set")
+    hits = Hits(list(message.product_ids), table.astype(np.float64))
+    if not message.rules:
+        return hits
+    explained = list(hits)
+    for position, applied in message.rules.items():
+        product_id, explanation = explained[position]
+        rules = _applied_rules(applied.rules)
+        explained[position] = (product_id, explanation._replace(rules=rules))
+    return explained
 
 
 def _answer(response: pb.SearchResponse) -> Answer:
