@@ -50,6 +50,10 @@ bench: install ## Measure search, import, memory and start beside their floors; 
 bench-load: install ## Load the gateway with h2load beside a bare server; report and plot
 	$(BIN)/python -m benchmarks.load
 
+.PHONY: bench-scale
+bench-scale: install ## Measure how it grows, from ten thousand products to a million; report and plots
+	$(BIN)/python -m benchmarks.scale $(BENCH_CATALOG)
+
 .PHONY: bench-peers
 bench-peers: install $(PEERS)/.installed ## Measure search beside Chroma, LanceDB, Milvus Lite and Qdrant
 	$(BIN)/python -m benchmarks.peers $(BENCH_CATALOG) --peers-python $(PEERS)/bin/python

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from services.gateway.ports import (
     Collection,
     Hydrated,
     Marking,
+    ProductPage,
     QueryVector,
     Reached,
     Space,
@@ -276,6 +278,21 @@ class FakeCatalog:
             ],
             self.revision,
         )
+
+    def packed(self, product: Product) -> bytes:
+        return cast(ProductMessage, product).SerializeToString()
+
+    def unpacked(self, packed: bytes) -> Product:
+        return ProductMessage.FromString(packed)
+
+    async def list_products(
+        self, page_token: str, page_size: int, timeout_seconds: float
+    ) -> ProductPage:
+        await self.trouble.meet(timeout_seconds)
+        later = sorted(id_ for id_ in self.products if id_ > page_token)
+        page = [self.products[id_] for id_ in later[:page_size]]
+        token = page[-1].id if len(later) > page_size else ""
+        return ProductPage(page, token, self.revision)
 
     async def arrange(
         self,

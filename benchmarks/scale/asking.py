@@ -41,18 +41,18 @@ class Asker:
     async def warm_up(self) -> None:
         """Ask some, untimed."""
         for query in range(min(WARM_UP_QUERIES, self._queries)):
-            await self._round(query, Asked())
+            await self._round(query, self._nothing())
 
     async def ask_all(self) -> Asked:
         """Ask each query once in each kind."""
-        asked = Asked()
+        asked = self._nothing()
         for query in range(self._queries):
             await self._round(query, asked)
         return asked
 
     async def ask_during(self, work: Awaitable[object]) -> Asked:
         """Ask again and again until something is done; once at least."""
-        asked = Asked()
+        asked = self._nothing()
         task = asyncio.ensure_future(work)
         try:
             query = 0
@@ -64,15 +64,18 @@ class Asker:
             task.cancel()
         return asked
 
+    def _nothing(self) -> Asked:
+        return Asked({kind: [] for kind in self._kinds}, {kind: [] for kind in self._kinds})
+
     async def _round(self, query: int, asked: Asked) -> None:
         for kind in self._chance.sample(list(self._kinds), len(self._kinds)):
             started = time.perf_counter()
             reply = await self._kinds[kind](query)
-            asked.seconds.setdefault(kind, []).append(time.perf_counter() - started)
+            asked.seconds[kind].append(time.perf_counter() - started)
             await self._set_reply(reply.SerializeToString())
             started = time.perf_counter()
             await self._echo(b"")
-            asked.echo.setdefault(kind, []).append(time.perf_counter() - started)
+            asked.echo[kind].append(time.perf_counter() - started)
 
 
 @asynccontextmanager

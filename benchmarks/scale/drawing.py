@@ -19,6 +19,8 @@ from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.special import ndtri
 
 from benchmarks.scale.mixing import mixed, uniform
 from services.index.model import Matrix
@@ -59,8 +61,6 @@ class Drawing:
 
     def draw(self, numbers: Integers, versions: Integers) -> Matrix:
         """Return a vector of length 1 for each product, as float32."""
-        from scipy.sparse import csr_array
-
         seeds = mixed(numbers * _VERSIONS + versions)
         largest = self._rows.shape[1] - 1
         sizes = 1 + mixed(seeds, _SIZE_STREAM) % np.uint64(np.log2(largest))
@@ -80,8 +80,6 @@ class Drawing:
         self, seeds: NDArray[np.uint64], k: Integers, is_used: NDArray[np.bool_]
     ) -> Matrix:
         """Return how much the anchor and each neighbour count for, by the formula above."""
-        from scipy.special import ndtri
-
         normal = np.zeros(is_used.shape)
         drawn = is_used.copy()
         drawn[:, 0] = False  # the anchor's own difference is in its term already

@@ -35,7 +35,7 @@ def nearest(
     """Compare all products with all queries, once for each mask; -1 stands where too few pass."""
     shape = (len(queries), k)
     found = [
-        Truth(np.full(shape, -1, dtype=np.int64), np.full(shape, -2.0, dtype=np.float32))
+        Truth(np.full(shape, -1, dtype=np.int64), np.full(shape, -np.inf, dtype=np.float32))
         for _ in masks
     ]
     for start in range(0, len(versions), _ROWS_PER_STEP):

@@ -16,7 +16,7 @@ from services.gateway.cache import AnswerCache, Lifetimes
 from services.gateway.codec import ProtobufCodec
 from services.gateway.following import CatalogFollower, ReadySpaces
 from services.gateway.freshness import Freshness
-from services.gateway.hydration import Hydration
+from services.gateway.hydration import Hydration, Warming
 from services.gateway.index_check import IndexCheck
 from services.gateway.invalidation import Invalidation
 from services.gateway.popularity import Popularity
@@ -128,6 +128,7 @@ def compose(settings: GatewaySettings) -> Service:
     adapters: list[AbstractAsyncContextManager[Any]] = [
         *channels.values(),
         CatalogFollower(catalog, changes, hydration),
+        Warming(catalog, changes, hydration),
         spaces,
         breakers,
         popularity,

@@ -59,8 +59,9 @@ class Product(Protocol):
     def name(self) -> str:
         """The name."""
 
-    def ByteSize(self) -> int:  # noqa: N802
-        """Return the bytes that it has on the wire."""
+    @property
+    def active(self) -> bool:
+        """Whether searches may find it."""
 
 
 class AppliedRule(NamedTuple):

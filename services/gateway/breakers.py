@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from services.common.errors import DeadlineExceeded, Unavailable, VitrinaError
 from services.common.telemetry import get_logger
-from services.gateway.following import Background
+from services.gateway.background import Background
 from services.gateway.ports import Catalog, Embedder, HealthChecked, Index
 
 log = get_logger()

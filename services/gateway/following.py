@@ -4,11 +4,11 @@ import asyncio
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Self
 
 from services.common import deadlines
 from services.common.errors import FailedPrecondition, InvalidArgument, Unavailable, VitrinaError
 from services.common.telemetry import get_logger
+from services.gateway.background import Background
 from services.gateway.hydration import Hydration
 from services.gateway.ports import Catalog, Collection, Embedder, Index
 from services.gateway.queries import parse_space
@@ -28,25 +28,6 @@ REFRESH_SECONDS_WITHOUT_SPACE = 0.2
 # Of callers who set no deadline. Files of a dropped collection may be many gigabytes.
 USE_TIMEOUT_SECONDS = 5.0
 DROP_TIMEOUT_SECONDS = 60.0
-
-
-class Background:
-    """An own task from the beginning to the end of the block."""
-
-    async def _run(self) -> None:
-        raise NotImplementedError
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name=type(self).__name__)
-        return self
-
-    async def _finish(self) -> None:
-        """Do what remains when the task has ended."""
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._finish()
 
 
 class CatalogFollower(Background):

@@ -6,7 +6,7 @@ from collections import Counter
 from services.common.errors import VitrinaError
 from services.common.telemetry import get_logger
 from services.gateway.answers import Answer
-from services.gateway.following import Background
+from services.gateway.background import Background
 from services.gateway.ports import Catalog
 
 log = get_logger()

@@ -41,6 +41,16 @@ class Hydrated:
 
 
 @dataclass(frozen=True)
+class ProductPage:
+    """Some products; the last page has no token of a next one."""
+
+    products: Sequence[Product]
+    next_page_token: str
+    # What they reflect at least.
+    revision: int
+
+
+@dataclass(frozen=True)
 class Space:
     """A space of the embedder."""
 
@@ -253,6 +263,17 @@ class Catalog(HealthChecked, Protocol):
         self, ids: Sequence[str], marking: Marking | None, timeout_seconds: float
     ) -> Hydrated:
         """Return the active ones among these, in the same order, and what is to be marked."""
+
+    def packed(self, product: Product) -> bytes:
+        """Return a product as bytes, to keep it."""
+
+    def unpacked(self, packed: bytes) -> Product:
+        """Return what `packed` took."""
+
+    async def list_products(
+        self, page_token: str, page_size: int, timeout_seconds: float
+    ) -> ProductPage:
+        """Return some products, active or not; the first page without a token."""
 
     async def arrange(
         self,

@@ -38,7 +38,7 @@ class GatewaySettings(ServiceSettings):
     cache_prefix: str = Field("vitrina", alias="VITRINA_CACHE_PREFIX", pattern=r"^[\w.-]{1,50}$")
     cache_memory_mb: int = Field(64, alias="VITRINA_CACHE_MEMORY_MB", ge=1, le=65536)
     # Products of answers, as long as the catalog's feed vouches for them.
-    product_memory_mb: int = Field(32, alias="VITRINA_PRODUCT_MEMORY_MB", ge=1, le=65536)
+    product_memory_mb: int = Field(64, alias="VITRINA_PRODUCT_MEMORY_MB", ge=1, le=65536)
     answer_ttl_seconds: float = Field(300.0, alias="VITRINA_CACHE_TTL_SECONDS", gt=0)
     # Of answers that no category bounds: a new product elsewhere may belong into them.
     unbounded_ttl_seconds: float = Field(30.0, alias="VITRINA_CACHE_UNBOUNDED_TTL_SECONDS", gt=0)

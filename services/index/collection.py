@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 
@@ -40,6 +41,9 @@ from services.index.threads import Threads
 
 log = get_logger()
 
+# How wide a graph is walked for the products that a query is moved towards.
+_ROUGH_EF = 96
+
 
 class Collection:
     """Applies batches, one after the other, and answers searches meanwhile.
@@ -64,6 +68,8 @@ class Collection:
         self._engine = engine
         self._threads = threads
         self._policy = policy
+        # for what only leads the way
+        self._rough_policy = replace(policy, ef_search=min(policy.ef_search, _ROUGH_EF))
         self._rows = Rows(space.dimensions, incarnation="")
         self._recall = RecallKeeper(
             space.id, lambda: (self.snapshot, self.is_ready), engine, threads, policy
@@ -152,7 +158,7 @@ class Collection:
             near = query
             if feedback_products:
                 nearest = snapshot.nearest(
-                    self._engine, self._policy, query, feedback_products, passing
+                    self._engine, self._rough_policy, query, feedback_products, passing
                 )
                 near = moved(query, snapshot.gather(nearest.slots), FEEDBACK_WEIGHT)
             return snapshot.search(self._engine, self._policy, near, limit, passing)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,22 @@ Positions = NDArray[np.int64]
 Passes = Callable[[Positions | slice], NDArray[np.bool_]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """Which rows pass, as bits; None where all do."""
 
     bits: Bits | None
     passing: int
+
+    @cached_property
+    def positions(self) -> Positions:
+        """The rows that pass, where not all do: eight bytes each."""
+        if self.bits is None:
+            raise ValueError("all rows pass")
+        places = np.flatnonzero(self.bits)
+        is_set = np.unpackbits(self.bits[places], bitorder="little").view(np.bool_)
+        positions: Positions = ((places[:, np.newaxis] << 3) + np.arange(8)).ravel()[is_set]
+        return positions
 
     @classmethod
     def of(cls, passes: NDArray[np.bool_]) -> "Part":

@@ -224,6 +224,9 @@ def _search(
     """Return whether the graph was walked, and the rows that were found."""
     graph = segment.graph
     count = min(count, part.passing)
+    if policy and policy.sifts(graph_rows=graph.rows, passing_rows=part.passing):
+        positions, scores = graph.sift(query, count, positions=part.positions)
+        return False, positions, scores
     walks = (
         policy.walks(count=count, graph_rows=graph.rows, passing_rows=part.passing)
         if policy

@@ -11,7 +11,7 @@ from services.common.rpc_status import calling
 from services.gateway.answers import Highlights, Product
 from services.gateway.candidates import Arranged, Boost, Rule, WordHits
 from services.gateway.codec import facet_of
-from services.gateway.ports import CatalogState, Hydrated, Marking, Watched
+from services.gateway.ports import CatalogState, Hydrated, Marking, ProductPage, Watched
 from services.gateway.upstreams.health import HealthCheck
 from services.gateway.validity import CategoryChange
 from vitrina.catalog.v1 import (
@@ -129,6 +129,23 @@ class GrpcCatalog(HealthCheck):
             [Highlights(marked.name, marked.description) for marked in response.highlights],
             response.revision,
         )
+
+    def packed(self, product: Product) -> bytes:
+        """Return a product as bytes, to keep it."""
+        return cast(catalog_pb2.Product, product).SerializeToString()
+
+    def unpacked(self, packed: bytes) -> Product:
+        """Return what `packed` took."""
+        return catalog_pb2.Product.FromString(packed)
+
+    async def list_products(
+        self, page_token: str, page_size: int, timeout_seconds: float
+    ) -> ProductPage:
+        """Return some products, active or not; the first page without a token."""
+        request = catalog_pb2.ListProductsRequest(page_token=page_token, page_size=page_size)
+        with calling("catalog"):
+            response = await self._catalog.ListProducts(request, timeout=timeout_seconds)
+        return ProductPage(response.products, response.next_page_token, response.revision)
 
     async def arrange(
         self,

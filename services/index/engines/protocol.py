@@ -52,6 +52,13 @@ class Graph(Protocol):
         """Find the rows nearest to the query by comparing each that passes."""
         ...
 
+    def sift(self, query: Vector, count: int, *, positions: Positions) -> tuple[Positions, Scores]:
+        """Find the rows nearest to the query out of a few of many.
+
+        All are compared; in a large graph roughly first, and only the best of them exactly.
+        """
+        ...
+
     def vectors(self, positions: Positions) -> Matrix:
         """Return rows as float32."""
         ...

@@ -144,9 +144,10 @@ class SqliteStateStore:
                 raise DamagedState(f"format {found}, not {sqlite_schema.FORMAT}")
 
     def _check(self, database: sqlite3.Connection) -> None:
-        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise DamagedState("pages are damaged")
+        for table in ("meta", "rows", "attribute_names"):
+            verdict = database.execute(f"PRAGMA quick_check({table})").fetchone()[0]
+            if verdict != "ok":
+                raise DamagedState("pages are damaged")
         if _space_of(database) != self._space:
             raise DamagedState("it is of another space")
 
