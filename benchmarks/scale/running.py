@@ -21,7 +21,7 @@ _STOP_SECONDS = 120.0
 _PROBE_INTERVAL_SECONDS = 0.01
 # A process that uses less of a core, for so long, has nothing more to do.
 _QUIET_SHARE = 0.1
-_QUIET_SECONDS = 2.0
+_QUIET_SECONDS = 1.0
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class Stack:
     data_dir: Path
     host: str
     listen: Mapping[str, str]
+    # Gateways on one port.
+    gateway_workers: int = 1
 
     @property
     def grpc(self) -> str:
@@ -56,18 +58,30 @@ class Stack:
             if name != "rest":
                 environment[f"VITRINA_{name.upper()}_LISTEN"] = address
                 environment[f"VITRINA_{name.upper()}_ADDRESS"] = _reachable(address)
+        if self.gateway_workers > 1:
+            environment["VITRINA_GATEWAY_SHARES_PORT"] = "1"
         return [
-            Process(
-                name=name,
-                # -P: a folder "services" where the user stands is not ours.
-                command=(sys.executable, "-P", "-m", _MODULES[name]),
-                environment=environment,
-                address=_reachable(address),
-                after=_AFTER.get(name, ()),
-                probe=(http_probe if name == "rest" else grpc_probe)(_reachable(address)),
-            )
-            for name, address in self.listen.items()
+            self._process(name, kind, environment)
+            for kind in self.listen
+            for name in (self._gateways if kind == "gateway" else [kind])
         ]
+
+    @property
+    def _gateways(self) -> list[str]:
+        others = (f"gateway-{number}" for number in range(2, self.gateway_workers + 1))
+        return ["gateway", *others]
+
+    def _process(self, name: str, kind: str, environment: Mapping[str, str]) -> Process:
+        address = _reachable(self.listen[kind])
+        return Process(
+            name=name,
+            # -P: a folder "services" where the user stands is not ours.
+            command=(sys.executable, "-P", "-m", _MODULES[kind]),
+            environment=environment,
+            address=address,
+            after=_AFTER.get(kind, ()),
+            probe=(http_probe if kind == "rest" else grpc_probe)(address),
+        )
 
 
 _MODULES = {
@@ -79,7 +93,15 @@ _MODULES = {
 }
 
 
-def plan(ports: Ports, *, data_dir: Path, host: str, grpc_port: int, http_port: int) -> Stack:
+def plan(
+    ports: Ports,
+    *,
+    data_dir: Path,
+    host: str,
+    grpc_port: int,
+    http_port: int,
+    gateway_workers: int = 1,
+) -> Stack:
     """Choose the ports. Those for callers must be free; inner ones give way."""
     outer = f"[{host}]" if ":" in host and not host.startswith("[") else host
     grpc_port = ports.wanted(host, grpc_port, option="--grpc-port")
@@ -90,7 +112,7 @@ def plan(ports: Ports, *, data_dir: Path, host: str, grpc_port: int, http_port: 
     }
     listen["gateway"] = f"{outer}:{grpc_port}"
     listen["rest"] = f"{outer}:{http_port}"
-    return Stack(data_dir, outer, listen)
+    return Stack(data_dir, outer, listen, gateway_workers)
 
 
 def _reachable(address: str) -> str:

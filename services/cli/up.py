@@ -50,6 +50,15 @@ def up(
     host: Annotated[
         str, typer.Option(help="Where HTTP and gRPC listen; 0.0.0.0 for other machines too.")
     ] = LOOPBACK,
+    gateway_workers: Annotated[
+        int,
+        typer.Option(
+            envvar="VITRINA_GATEWAY_WORKERS",
+            min=1,
+            max=64,
+            help="Gateways on the gRPC port; each has a cache of its own.",
+        ),
+    ] = 1,
     sample: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Once ready, import this catalog and search it."),
@@ -74,6 +83,7 @@ def up(
                 host=host,
                 grpc_port=grpc_port,
                 http_port=http_port,
+                gateway_workers=gateway_workers,
             )
             processes = stack.processes(os.environ)
             log: Log = JsonLog() if as_json else ReadableLog([p.name for p in processes])

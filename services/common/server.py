@@ -29,8 +29,6 @@ log = get_logger()
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # A port that is taken is an error, not a second process that takes half of the calls.
-    ("grpc.so_reuseport", 0),
     # Default clients ping at most every 5 minutes, ours every 30 s, also while idle.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -55,6 +53,9 @@ class Service:
     adapters: Sequence[AbstractAsyncContextManager[Any]]
     grace_seconds: float = 10.0
     on_drain: Sequence[Callable[[], None]] = ()
+    # Whether others may listen on the same port and take their part of the connections. If
+    # not, a port that is taken is an error.
+    shares_port: bool = False
 
 
 @asynccontextmanager
@@ -63,7 +64,8 @@ async def serving(
 ) -> AsyncIterator[int]:
     """Run a service inside the block; give its port. The end of the block drains it."""
     interceptor = ServiceInterceptor(max_calls_in_flight)
-    server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
+    options = [*_OPTIONS, ("grpc.so_reuseport", int(service.shares_port))]
+    server = grpc.aio.server(interceptors=[interceptor], options=options)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     for register in service.registrations:

@@ -156,6 +156,7 @@ def compose(settings: GatewaySettings) -> Service:
         adapters=adapters,
         grace_seconds=settings.grace_seconds,
         on_drain=[freshness.drain],
+        shares_port=settings.shares_port,
     )
 
 

@@ -14,6 +14,8 @@ class GatewaySettings(ServiceSettings):
     embedder_address: str = Field("127.0.0.1:50051", alias="VITRINA_EMBEDDER_ADDRESS")
     index_address: str = Field("127.0.0.1:50052", alias="VITRINA_INDEX_ADDRESS")
     catalog_address: str = Field("127.0.0.1:50053", alias="VITRINA_CATALOG_ADDRESS")
+    # Several gateways on one port: each connection is one gateway's.
+    shares_port: bool = Field(False, alias="VITRINA_GATEWAY_SHARES_PORT")
 
     max_calls_in_flight: int = Field(512, alias="VITRINA_MAX_CALLS_IN_FLIGHT", ge=1, le=100_000)
     # Searches that no cache answers; as many more wait for a short while.

@@ -68,6 +68,26 @@ def test_scans_find_the_nearest_of_those_that_pass(
         assert all(passes[positions])
 
 
+@pytest.mark.parametrize("count", [1, 10, 60])
+def test_sifting_finds_the_nearest_out_of_some_positions(
+    engine: Engine, graph: Graph, rows: Matrix, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # so that signs are compared where there are some
+    monkeypatch.setattr(faiss, "_MIN_SIFTED_ROWS", 80)
+    monkeypatch.setattr(faiss, "_SIFTED_ROWS_PER_HIT", 2)
+    passes = np.random.default_rng(2).random(ROWS) < 0.2
+    some = np.flatnonzero(passes)
+    right = 0
+    for query in rows[:50]:
+        positions, scores = graph.sift(query, count, positions=some)
+        assert set(positions.tolist()) <= set(some.tolist())
+        assert scores == pytest.approx(rows[positions] @ query, abs=2e-3)
+        assert scores.tolist() == sorted(scores.tolist(), reverse=True)
+        right += len(set(positions.tolist()) & set(nearest(rows, query, count, passes)))
+    # only 24 numbers have signs here
+    assert right >= 0.95 * 50 * count
+
+
 @pytest.mark.parametrize("fraction", [0.2, 1.0])
 def test_walks_find_most_of_the_nearest_and_only_what_passes(
     graph: Graph, rows: Matrix, fraction: float

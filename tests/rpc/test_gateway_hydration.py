@@ -64,27 +64,35 @@ async def test_a_search_shows_what_was_just_written_and_reads_what_changed(
 ) -> None:
     writer, other = shop.gateways
     for product_id in ("one", "two"):
-        await write(writer, product_id, "10")
+        await write(writer, product_id, "10.00")
     for number in range(ROUNDS):
         for gateway in shop.gateways:
             await until(lambda: is_known(gateway, reads), what="lamps in memory")  # noqa: B023
-        price = str(20 + number)
+        price = f"{20 + number}.00"
         revision = await write(writer, "one", price)
-        assert await prices(writer) == {"one": price, "two": "10"}
+        assert await prices(writer) == {"one": price, "two": "10.00"}
         assert "one" in reads
-        assert await prices(other, min_revision=revision) == {"one": price, "two": "10"}
+        assert await prices(other, min_revision=revision) == {"one": price, "two": "10.00"}
         stored = await other.catalog.GetProduct(catalog_pb2.GetProductRequest(id="one"))
         assert (stored.product.price, stored.revision) == (price, revision)
 
 
-async def test_a_product_that_was_just_withdrawn_is_not_shown(shop: Shop, reads: list[str]) -> None:
+async def test_a_later_page_shows_nothing_that_was_withdrawn_or_repriced_meanwhile(
+    shop: Shop, reads: list[str]
+) -> None:
     gateway, _ = shop.gateways
-    for product_id in ("one", "two", "three"):
-        await write(gateway, product_id, "10")
+    for product_id in ("one", "two", "three", "four"):
+        await write(gateway, product_id, "10.00")
     await until(lambda: is_known(gateway, reads), what="lamps in memory")
-    await write(gateway, "one", "10", active=False)
-    assert set(await prices(gateway)) == {"two", "three"}
-    await gateway.remove("two")
-    assert set(await prices(gateway)) == {"three"}
-    await write(gateway, "one", "11")
-    assert await prices(gateway) == {"one": "11", "three": "10"}
+    request = pb.SearchRequest(query="lamp", skip_cache=True, page_size=1)
+    first = await gateway.search.Search(request, timeout=20)
+    (on_first_page,) = (result.product.id for result in first.results)
+    inactive, gone, left = {"one", "two", "three", "four"} - {on_first_page}
+
+    await write(gateway, inactive, "10.00", active=False)
+    await gateway.remove(gone)
+    await write(gateway, left, "11.00")
+    request.page_token = first.next_page_token
+    second = await gateway.search.Search(request, timeout=20)
+    assert [(each.product.id, each.product.price) for each in second.results] == [(left, "11.00")]
+    assert not second.next_page_token

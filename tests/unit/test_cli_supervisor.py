@@ -271,3 +271,13 @@ def test_processes_are_told_where_to_listen_and_whom_to_call(ports: Ports, tmp_p
     assert processes["rest"].command[-1] == "services.gateway.rest"
     addresses = [process.address for process in processes.values()]
     assert len(set(addresses)) == 5
+
+
+def test_several_gateways_share_one_port(ports: Ports, tmp_path: Path) -> None:
+    stack = plan(
+        ports, data_dir=tmp_path, host="127.0.0.1", grpc_port=0, http_port=0, gateway_workers=3
+    )
+    gateways = [each for each in stack.processes({}) if each.command[-1] == "services.gateway"]
+    assert [each.name for each in gateways] == ["gateway", "gateway-2", "gateway-3"]
+    assert {each.address for each in gateways} == {stack.grpc}
+    assert {each.environment["VITRINA_GATEWAY_SHARES_PORT"] for each in gateways} == {"1"}

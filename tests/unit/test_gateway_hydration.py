@@ -1,6 +1,6 @@
 """Products from memory: only while the feed vouches for them, and never older than its head."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 import pytest
 
@@ -33,10 +33,10 @@ class FedCatalog(FakeCatalog):
         self.changes: list[CategoryChange] = []
         self.revision = 0
 
-    def put(self, product_id: str, price: str = "1", **fields: str) -> None:
+    def put(self, product_id: str, price: str = "1", *, description: str = "") -> None:
         self._change(product_id, "Home")
         self.products[product_id] = Product(
-            id=product_id, price=price, revision=self.revision, **fields
+            id=product_id, price=price, revision=self.revision, description=description
         )
 
     def withdraw(self, product_id: str, *, is_kept: bool) -> None:
@@ -64,7 +64,7 @@ class FedCatalog(FakeCatalog):
     async def get_state(self, timeout_seconds: float) -> CatalogState:
         return CatalogState(self.catalog_id, self.revision, len(self.products))
 
-    async def watch(self, after_revision: int):  # type: ignore[no-untyped-def]
+    async def watch(self, after_revision: int) -> AsyncIterator[Watched]:
         """Yield what is there by now, and end: the next `Shelf.follow` goes on from there."""
         if after_revision > self.revision:
             raise FailedPrecondition("newer than this catalog", reason="REVISION_UNKNOWN")
@@ -102,7 +102,7 @@ class Shelf:
         """Return prices by id, in order."""
         hydrated = await self.hydration.hydrate(ids, None, SECONDS)
         assert list(hydrated.highlights) == [None] * len(hydrated.products)
-        return {product.id: product.price for product in hydrated.products}
+        return {each.id: each.price for each in hydrated.products if isinstance(each, Product)}
 
     async def read_for(self, *ids: str) -> list[list[str]]:
         """Return what the catalog is asked for, to show these."""
