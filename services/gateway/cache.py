@@ -113,9 +113,7 @@ class AnswerCache:
         """Return the key; None while the catalog is not known, when nothing can be valid."""
         if not self._changes.catalog_id:
             return None
-        facets = [spec.text for spec in query.facets]
-        parts = [query.digest.hex(), query.page_size, *facets, space]
-        return f"answer:{KEY_VERSION}:{self._changes.history_id}:{_digest(parts)}"
+        return f"answer:{KEY_VERSION}:{self._changes.history_id}:{query.answer_digest}:{space}"
 
     async def find_answer(self, key: str, min_revision: int) -> CachedAnswer | None:
         """Return an answer that holds and reflects `min_revision`.

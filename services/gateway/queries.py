@@ -98,6 +98,12 @@ class Query:
         )
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).digest()
 
+    @cached_property
+    def answer_digest(self) -> str:
+        """Sixteen bytes, as hex, of all that makes an answer: of what is told of the result too."""
+        parts = (self.digest.hex(), self.page_size, *(spec.text for spec in self.facets))
+        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
 
 @dataclass(frozen=True)
 class SimilarQuery:
