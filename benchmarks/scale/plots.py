@@ -33,20 +33,27 @@ def drawn(outcome: Outcome, folder: Path) -> list[str]:
             "recall.png": lambda axes: _recall(axes, outcome),
             "changes.png": lambda axes: _changes(axes, outcome),
         }
+    sizes = sorted({each.products for each in [*outcome.index, *outcome.text]})
     for name, draw in pictures.items():
-        _save(folder / name, draw)
+        _save(folder / name, draw, sizes)
     return list(pictures)
 
 
-def _save(path: Path, draw: Any) -> None:
+def _save(path: Path, draw: Any, sizes: Sequence[int]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     figure = Figure(figsize=(10, 4.5), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     draw(axes)
     axes.set_xlabel("products")
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter("{x:,.10g}")
+    if axes.get_yscale() == "log":
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, format="png")
 

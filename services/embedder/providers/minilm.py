@@ -27,6 +27,11 @@ from services.embedder.spaces import Purpose, Space
 # but only after it had been tokenised.
 _MAX_CHARACTERS_PER_TOKEN = 64
 
+# Of onnxruntime's rewritings of the graph. The kernel of this one is slower than what it
+# replaces, an eighth of the time of a document; without it the vectors of an int8 model
+# are also nearer to those of the graph as it was written (mean cosine 0.99999).
+_LEFT_OUT_FUSIONS = ("SkipLayerNormFusion",)
+
 
 class MiniLMProvider:
     """A transformer on the processor. Each text is a run of its own, in one thread.
@@ -75,7 +80,10 @@ class MiniLMProvider:
         file = model.onnx_path
         try:
             self._session = onnxruntime.InferenceSession(
-                str(file), options, providers=["CPUExecutionProvider"]
+                str(file),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=_LEFT_OUT_FUSIONS,
             )
             file = model.tokenizer_path
             self._tokenizer = Tokenizer.from_file(str(file))
