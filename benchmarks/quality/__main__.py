@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality typos|spanish|ablation`: each prints its tables."""
+"""`python -m benchmarks.quality typos|spanish|ablation|int8`: each prints its tables."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TypeAlias
 
-from benchmarks.quality import ablation, spanish, typos
+from benchmarks.quality import ablation, int8, spanish, typos
 from benchmarks.quality.clean import products_of
 from benchmarks.quality.sheets import publish
 from services.cli.connection import Target
@@ -45,10 +45,18 @@ def _run_ablation(options: argparse.Namespace) -> None:
     publish([ablation.sheet_of(judged, answers)], options.markdown)
 
 
+def _run_int8(options: argparse.Namespace) -> None:
+    judged = read_judged_queries(options.queries, options.qrels)
+    with tempfile.TemporaryDirectory(prefix="vitrina-int8-") as folder:
+        data_dir = options.data_dir or Path(folder) / "data"
+        answers = int8.answers_of(judged, data_dir, options.catalog, options.float_folder)
+    publish([int8.sheet_of(judged, answers)], options.markdown)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure how good the answers are.")
     commands = parser.add_subparsers(required=True)
-    for add in (_add_typos, _add_spanish, _add_ablation):
+    for add in (_add_typos, _add_spanish, _add_ablation, _add_int8):
         command = add(commands)
         command.add_argument("--markdown", type=Path, metavar="FILE", help="the tables as well")
     return parser
@@ -75,13 +83,28 @@ def _add_spanish(commands: _Commands) -> argparse.ArgumentParser:
 
 def _add_ablation(commands: _Commands) -> argparse.ArgumentParser:
     command = commands.add_parser("ablation", help="judged queries, with parts changed or left out")
+    _add_judged_catalog(command)
+    command.set_defaults(run=_run_ablation)
+    return command
+
+
+def _add_int8(commands: _Commands) -> argparse.ArgumentParser:
+    command = commands.add_parser("int8", help="judged queries, with the int8 and the float model")
+    _add_judged_catalog(command)
+    command.add_argument(
+        "--float", dest="float_folder", type=Path, required=True, metavar="FOLDER",
+        help="the float model, laid out as the bundled one",
+    )  # fmt: skip
+    command.set_defaults(run=_run_int8)
+    return command
+
+
+def _add_judged_catalog(command: argparse.ArgumentParser) -> None:
     command.add_argument("--queries", type=Path, required=True, metavar="FILE.tsv")
     command.add_argument("--qrels", type=Path, required=True, metavar="FILE.tsv")
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--catalog", type=Path, help="imported into a folder of its own")
     source.add_argument("--data-dir", type=Path, help="of a stack that is down, imported already")
-    command.set_defaults(run=_run_ablation)
-    return command
 
 
 def main() -> int:

@@ -61,7 +61,7 @@ def answers_of(judged: JudgedQueries, data_dir: Path, catalog: Path | None) -> d
         target = Target(stack.grpc, _TIMEOUT_SECONDS)
         answers = asked(target, "requests", REQUESTS, judged.texts)
     for name, variables in SETTINGS.items():
-        with _environment(variables), running_stack(data_dir) as stack:
+        with environment(variables), running_stack(data_dir) as stack:
             target = Target(stack.grpc, _TIMEOUT_SECONDS)
             answers |= asked(target, name, {name: Config()}, judged.texts)
     name = f"reciprocal ranks, k {_RECIPROCAL_K}"
@@ -69,7 +69,7 @@ def answers_of(judged: JudgedQueries, data_dir: Path, catalog: Path | None) -> d
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the processes that are started inside the block."""
     before = dict(os.environ)
     os.environ.update(variables)

@@ -33,13 +33,13 @@ def drawn(outcome: Outcome, folder: Path) -> list[str]:
             "recall.png": lambda axes: _recall(axes, outcome),
             "changes.png": lambda axes: _changes(axes, outcome),
         }
-    sizes = sorted({each.products for each in [*outcome.index, *outcome.text]})
+    sizes = sorted({size for curve in curves for size in curve.products})
     for name, draw in pictures.items():
         _save(folder / name, draw, sizes)
     return list(pictures)
 
 
-def _save(path: Path, draw: Any, sizes: Sequence[int]) -> None:
+def _save(path: Path, draw: Any, sizes: Sequence[float]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator

@@ -21,6 +21,7 @@ from services.index.model import Matrix
 from vitrina.catalog.v1 import catalog_pb2
 from vitrina.index.v1 import index_pb2
 
+PACED = "texts at a pace"
 _UPSERT = "/vitrina.catalog.v1.CatalogService/BatchUpsertProducts"
 _PACED_BATCH = 50
 _FLOOD_BATCH = 250
@@ -67,9 +68,7 @@ async def measure_changes(
         await asking.warm_up()
         figures.quiet = await asking.ask_during(asyncio.sleep(load.seconds))
         plans = {
-            f"texts, {load.changes_per_second:g}/s": (
-                writes.texts(paced, _PACED_BATCH), load.changes_per_second
-            ),
+            PACED: (writes.texts(paced, _PACED_BATCH), load.changes_per_second),
             "texts, at once": (writes.texts(load.flood, _FLOOD_BATCH), None),
             "prices, at once": (writes.prices(load.flood, _FLOOD_BATCH), None),
         }  # fmt: skip

@@ -214,6 +214,7 @@ async def test_a_client_without_stubs_lists_and_calls_everything(sample_stack: S
             "InvalidateCache": {},
             "UseSpace": {},
             "DropSpace": {"space": "none", "allow_missing": True},
+            "CheckIndex": {"sample": 5},
             "GetProduct": {"id": "ALI-0401"},
             "ListProducts": {"page_size": 3},
             "ListCategories": {},

@@ -72,6 +72,8 @@ class GatedEngine(FaissEngine):
         self.may_build = threading.Event()
         self.may_build.set()
         self.is_building = threading.Event()
+        # Builds that extend a graph of fewer rows need not wait.
+        self.gated_rows = 0
         self.may_scan = threading.Event()
         self.may_scan.set()
         self.is_scanning = threading.Event()
@@ -94,8 +96,10 @@ class GatedEngine(FaissEngine):
         added_rows: int = 0,
         threads: int = 1,
     ) -> Graph:
-        self.is_building.set()
-        while not self.may_build.wait(0.005):
+        is_gated = (extended.rows if extended is not None else 0) >= self.gated_rows
+        if is_gated:
+            self.is_building.set()
+        while is_gated and not self.may_build.wait(0.005):
             if is_cancelled():
                 raise BuildCancelled
         return super().build(
@@ -116,11 +120,11 @@ class Setting:
         self.store = GatedStore(folder / "state.sqlite")
 
     @asynccontextmanager
-    async def collection(self) -> AsyncIterator[Collection]:
-        files = GraphFiles(self.folder, self.engine, POLICY.parameters)
+    async def collection(self, policy: GraphPolicy = POLICY) -> AsyncIterator[Collection]:
+        files = GraphFiles(self.folder, self.engine, policy.parameters)
         async with (
             Threads(self.engine, 2) as threads,
-            Collection(SPACE, self.store, files, self.engine, threads, POLICY) as collection,
+            Collection(SPACE, self.store, files, self.engine, threads, policy) as collection,
         ):
             yield collection
 
@@ -257,6 +261,71 @@ async def test_searches_and_batches_go_on_while_a_graph_is_built(setting: Settin
         await until(lambda: collection.snapshot.graph_rows == 100)
         assert await ids(collection) == expected
         await until(lambda: collection.graph_save_time is not None)
+
+
+def segments_of(collection: Collection) -> list[int]:
+    return [segment.rows for segment in collection.snapshot.segments]
+
+
+async def test_while_graphs_become_one_recent_rows_go_into_another(setting: Setting) -> None:
+    # a graph is large from 51 rows on
+    async with setting.collection(replace(POLICY, small_factor=1)) as collection:
+        await collection.apply(batch(1, range(200)))
+        await until(lambda: segments_of(collection) == [200])
+        setting.engine.gated_rows = 200
+        setting.engine.is_building.clear()
+        setting.engine.may_build.clear()
+        await collection.apply(batch(2, range(200, 260)))
+        await until(setting.engine.is_building.is_set)
+        assert segments_of(collection) == [200, 60]
+        await collection.apply(batch(3, range(250, 330), removed=[7, 201]))
+        await until(lambda: segments_of(collection) == [200, 60, 80])
+        expected = {f"p{n}" for n in range(330) if n not in (7, 201)}
+        assert await ids(collection) == expected
+        setting.engine.may_build.set()
+        # those of the two that were there when it began, then all
+        await until(lambda: segments_of(collection) == [260 + 80])
+        assert await ids(collection) == expected
+
+
+async def test_each_graph_is_loaded_as_it_was_saved(setting: Setting) -> None:
+    policy = replace(POLICY, small_factor=4)
+    async with setting.collection(policy) as collection:
+        await collection.apply(batch(1, range(300)))
+        await until(lambda: segments_of(collection) == [300])
+        await collection.apply(batch(2, range(250, 350)))
+        await until(lambda: segments_of(collection) == [300, 100])
+        await until((setting.folder / "newer.json").exists)
+        await collection.apply(batch(3, [400], removed=[3, 260]))
+        expected = await ids(collection)
+    async with setting.collection(policy) as collection:
+        assert segments_of(collection) == [300, 100]
+        assert await ids(collection) == expected
+        assert len(collection.snapshot.recent) == 1
+    # without the large one, the small one is none
+    (setting.folder / "graph.faiss").unlink()
+    async with setting.collection(policy) as collection:
+        assert await ids(collection) == expected
+
+
+async def test_a_small_graph_that_is_in_the_large_one_by_now_is_not_loaded_twice(
+    setting: Setting,
+) -> None:
+    policy = replace(POLICY, small_factor=4)
+    async with setting.collection(policy) as collection:
+        await collection.apply(batch(1, range(300)))
+        await until(lambda: segments_of(collection) == [300])
+        await collection.apply(batch(2, range(300, 400)))
+        await until((setting.folder / "newer.json").exists)
+        newer = {path: path.read_bytes() for path in setting.folder.glob("newer.*")}
+        await collection.apply(batch(3, range(400, 600)))
+        await until(lambda: segments_of(collection) == [600])
+        await until(lambda: not (setting.folder / "newer.json").exists())
+    for path, content in newer.items():
+        path.write_bytes(content)
+    async with setting.collection(policy) as collection:
+        assert segments_of(collection) == [600]
+        assert await ids(collection) == {f"p{n}" for n in range(600)}
 
 
 async def test_a_graph_of_dropped_content_is_not_taken(setting: Setting) -> None:

@@ -72,6 +72,9 @@ def test_few_passing_rows_are_scanned_and_many_are_walked() -> None:
     # so many are in view that three times the ten pass, if they lie evenly
     assert efs(10, 1_000_000, 100_000)[0] == 3 * 10 * 10
     assert efs(10, 20_000, 200) == []
+    assert POLICY.sifts(graph_rows=1_000_000, passing_rows=10_000)
+    assert not POLICY.sifts(graph_rows=1_000_000, passing_rows=100_000)
+    assert not POLICY.sifts(graph_rows=20_000, passing_rows=200)
     assert efs(1000, 20_000, 20_000) == []
     assert efs(300, 1_000_000, 1_000_000)[0] == 310
 

@@ -146,8 +146,7 @@ class SqliteStateStore:
     def _check(self, database: sqlite3.Connection) -> None:
         # Not the vectors, which are most of the file: reading one tells whether it is whole.
         for table in ("meta", "rows"):
-            verdict = database.execute(f"PRAGMA quick_check({table})").fetchone()[0]
-            if verdict != "ok":
+            if database.execute(f"PRAGMA quick_check({table})").fetchone()[0] != "ok":
                 raise DamagedState("pages are damaged")
         if _space_of(database) != self._space:
             raise DamagedState("it is of another space")
