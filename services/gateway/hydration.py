@@ -56,15 +56,17 @@ class Hydration:
         """Return the active ones among these, in the same order, and what is to be marked."""
         if marking is not None:  # the catalog marks what it reads
             return await self._catalog.hydrate(ids, marking, timeout_seconds)
+        revision = self._changes.head
         known = self._known(ids) if self._is_vouched_for else {}
         missing = [id_ for id_ in ids if id_ not in known]
         if missing:
             history = self._changes.history_id
             read = await self._catalog.hydrate(missing, None, timeout_seconds)
             self.keep(read.products, read.revision, history)
+            revision = min(revision, read.revision)
             known |= {product.id: product for product in read.products}
         products = [known[id_] for id_ in ids if id_ in known]
-        return Hydrated(products, [None] * len(products), self._changes.head)
+        return Hydrated(products, [None] * len(products), revision)
 
     def keep(self, products: Iterable[Product], revision: int, history: str) -> None:
         """Keep active products as they were read at a revision of a past of the catalog."""

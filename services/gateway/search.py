@@ -170,6 +170,8 @@ class Searching:
                 "min_revision; begin again without it",
                 reason="PAGE_TOKEN_EXPIRED",
             )
+        # Another gateway may have made it, of a state that the feed has not brought here yet.
+        self._changes.witness(kept.answer.revision)
         budget = Budget(_seconds_left(query))
         marking = _marking(query, kept.answer.corrected_query)
         results, used = await self._hydrated(

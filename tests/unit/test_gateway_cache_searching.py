@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from services.gateway.queries import Filter, Mode, Query
 from tests.cache_shop import Clocks, SharedTier, Shop, ShopCatalog, ShopGateway, ShopIndex
 from tests.shown import Shown, shown
 from tests.support import until
+from vitrina.catalog.v1.catalog_pb2 import Product
 
 LAMPS = Query("lamp", 10, 0, 1.0)
 
@@ -182,3 +184,26 @@ async def test_a_gateway_that_was_behind_notices_that_the_catalog_has_lost_what_
     await world.gateway.hear(4)
     with pytest.raises(FailedPrecondition, match="page_token"):
         await world.search(replace(query, page_token=first.answer.next_page_token))
+
+
+async def test_a_page_of_another_gateways_result_is_as_new_as_that_result() -> None:
+    clocks, shop = Clocks(), Shop("catalog-1")
+    for product_id in ("a", "b", "c"):
+        shop.put(product_id, "Home")
+    catalog, index, tier = ShopCatalog(shop, clocks), ShopIndex(), SharedTier(clocks)
+    index.follow(shop, shop.head)
+    first, lagging = (ShopGateway(catalog, index, tier, clocks) for _ in range(2))
+    for gateway in (first, lagging):
+        await gateway.hear(shop.head)
+    query = Query("lamp", 10, 0, 1.0)
+    await lagging.searching.search(query)  # has them all in its memory
+    for product_id in ("a", "b", "c"):
+        shop.put(product_id, "Home")
+    catalog.changed()
+    index.follow(shop, shop.head)
+    await first.hear(shop.head)
+    one_a_page = replace(query, page_size=1, min_revision=shop.head)
+    page = shown(await first.searching.search(one_a_page))
+    asked = replace(one_a_page, page_token=page.answer.next_page_token)
+    (result,) = shown(await lagging.searching.search(asked)).answer.results
+    assert cast(Product, result.product).revision > 3
