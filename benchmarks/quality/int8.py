@@ -21,7 +21,7 @@ from services.cli.judgment.measures import CONDENSED, NDCG, RECALL, mean, scores
 from services.cli.status import status_of
 
 INT8, FLOAT = "int8", "float"
-MODES = ("semantic", "hybrid")
+MODES = {"semantic": "by meaning", "hybrid": "hybrid"}
 _MEASURES = (NDCG, CONDENSED, RECALL)
 _TIMEOUT_SECONDS = 30.0
 # A float model takes some 10 ms of processor for a document.
@@ -75,7 +75,7 @@ def sheet_of(judged: JudgedQueries, answers: Mapping[str, Answers]) -> Sheet:
             "In common: over all queries.",
         ),
     )
-    for mode in MODES:
+    for mode, title in MODES.items():
         both = [answers[f"{mode} {model}"] for model in (INT8, FLOAT)]
         common = fmean(
             overlap(both[0][query].product_ids, both[1][query].product_ids)
@@ -86,5 +86,5 @@ def sheet_of(judged: JudgedQueries, answers: Mapping[str, Answers]) -> Sheet:
             scores = scores_by_query(rankings, judged.grades)
             figures = (f"{mean(scores, measure) or 0:.3f}" for measure in _MEASURES)
             last = f"{common:.3f}" if model == INT8 else ""
-            sheet.rows.append((f"{mode}, {model}", *figures, last))
+            sheet.rows.append((f"{title}, {model}", *figures, last))
     return sheet

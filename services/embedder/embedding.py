@@ -19,6 +19,7 @@ from services.common.telemetry import get_logger
 from services.embedder.batching import Queue
 from services.embedder.providers.base import Provider, ProviderError, ProviderUnusable, Vectors
 from services.embedder.spaces import Purpose, SkipReason, Space
+from services.embedder.traffic import QueryTraffic
 
 log = get_logger()
 
@@ -77,6 +78,7 @@ class Embedder:
         self._factories = factories
         self._max_waiting_texts = max_waiting_texts
         self._default_timeout_seconds = default_timeout_seconds
+        self._traffic = QueryTraffic()
         self._queues: dict[str, Queue] = {}
         self._stack = AsyncExitStack()
 
@@ -102,7 +104,7 @@ class Embedder:
         provider = await asyncio.to_thread(make)
         async with AsyncExitStack() as own:
             queue = await own.enter_async_context(
-                Queue(provider, max_waiting_texts=self._max_waiting_texts)
+                Queue(provider, max_waiting_texts=self._max_waiting_texts, traffic=self._traffic)
             )
             space = provider.space
             if space.id in self._queues:

@@ -19,6 +19,7 @@ from services.embedder.providers.base import (
     TextRefused,
 )
 from services.embedder.spaces import Purpose
+from services.embedder.traffic import QueryTraffic
 from tests.embedder_support import ScriptedProvider, hashed
 from tests.support import until
 
@@ -29,7 +30,8 @@ QUERY, DOCUMENT = Purpose.QUERY, Purpose.DOCUMENT
 async def opened(
     provider: ScriptedProvider, max_waiting_texts: int = 1_000
 ) -> AsyncIterator[Queue]:
-    async with Queue(provider, max_waiting_texts=max_waiting_texts) as queue:
+    traffic = QueryTraffic()
+    async with Queue(provider, max_waiting_texts=max_waiting_texts, traffic=traffic) as queue:
         try:
             yield queue
         finally:
@@ -117,6 +119,52 @@ async def test_documents_give_way_to_queries_on_the_processor() -> None:
     assert seen[DOCUMENT] == min(seen[QUERY] + 3, 19)
 
 
+class ToldTraffic(QueryTraffic):
+    """Is calm when it is told so."""
+
+    is_told_calm = True
+
+    def is_calm(self) -> bool:
+        return self.is_told_calm
+
+
+async def test_documents_leave_room_while_queries_come_and_take_it_back() -> None:
+    may_leave = threading.Semaphore(0)
+
+    def before(texts: Sequence[str], purpose: Purpose, timeout_seconds: float) -> None:
+        may_leave.acquire(timeout=30)
+
+    limits = LaneLimits(workers=3, batch_texts=1, workers_beside_queries=1)
+    provider = ScriptedProvider(lanes={DOCUMENT: limits}, before=before)
+    traffic = ToldTraffic()
+    async with Queue(provider, max_waiting_texts=100, traffic=traffic) as queue:
+        documents = asyncio.ensure_future(queue.embed(["d"] * 20, DOCUMENT, 30))
+        await until(lambda: len(provider.calls) == 3)
+        traffic.is_told_calm = False
+        may_leave.release(3)  # two of the threads are not fed again
+        await until(lambda: len(provider.calls) == 4)
+        for calls in (5, 6, 7):
+            may_leave.release()
+            await until(lambda calls=calls: len(provider.calls) == calls)  # type: ignore[misc]
+        traffic.is_told_calm = True
+        may_leave.release()  # the one that comes back brings the others along
+        await until(lambda: len(provider.calls) == 10)
+        may_leave.release(20)
+        await documents
+
+
+async def test_queries_make_traffic_and_documents_do_not() -> None:
+    traffic = QueryTraffic()
+    async with Queue(ScriptedProvider(), max_waiting_texts=10, traffic=traffic) as queue:
+        await queue.embed(["d"], DOCUMENT, 30)
+        assert traffic.is_calm()
+        query = asyncio.ensure_future(queue.embed(["q"], QUERY, 30))
+        await asyncio.sleep(0)
+        assert not traffic.is_calm()
+        await query
+        await until(traffic.is_calm)
+
+
 async def test_a_full_queue_refuses_at_once_and_takes_again_later() -> None:
     provider = ScriptedProvider()
     async with opened(provider, max_waiting_texts=10) as queue:
@@ -186,7 +234,7 @@ async def test_a_refused_text_fails_only_its_own_caller() -> None:
 
 async def test_the_end_wakes_those_who_wait() -> None:
     provider = ScriptedProvider()
-    queue = Queue(provider, max_waiting_texts=10)
+    queue = Queue(provider, max_waiting_texts=10, traffic=QueryTraffic())
     await queue.__aenter__()
     first = await held_up(queue, provider)
     waiting = asyncio.ensure_future(queue.embed(["w"], QUERY, 30))

@@ -34,6 +34,8 @@ class LaneLimits:
     batch_texts: int
     # Added to the threads' niceness, so that others go first on the processor.
     niceness: int = 0
+    # Threads that take batches while queries come, at least 1; None: all.
+    workers_beside_queries: int | None = None
 
 
 class Provider(AbstractAsyncContextManager[Any], Protocol):

@@ -61,7 +61,13 @@ class MiniLMProvider:
         self._document_prefix = document_prefix
         self.lanes: Mapping[Purpose, LaneLimits] = {
             Purpose.QUERY: LaneLimits(workers=query_workers, batch_texts=1),
-            Purpose.DOCUMENT: LaneLimits(workers=document_workers, batch_texts=8, niceness=10),
+            # Few in a batch, so that a thread soon hears of queries: those have a core then.
+            Purpose.DOCUMENT: LaneLimits(
+                workers=document_workers,
+                batch_texts=4,
+                niceness=10,
+                workers_beside_queries=max(1, document_workers - 1),
+            ),
         }
 
     async def __aenter__(self) -> Self:
