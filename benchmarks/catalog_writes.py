@@ -7,15 +7,11 @@ what was there, parse, fold words, and answer.
 
 import argparse
 import asyncio
-import os
-import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +20,12 @@ from google.protobuf import json_format
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.processes import running_service
 from benchmarks.queries import read_products
-from services.cli.readiness import grpc_probe
 from vitrina.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 
 BATCH = 500
 IN_FLIGHT = 2
-_START_SECONDS = 20.0
 
 # What belongs to a batch of products is found by their keys.
 _ROWS = {
@@ -42,33 +37,6 @@ _ROWS = {
 _COLUMNS_OF_WORDS = "words (rowid, name, brand, category, description, attributes)"
 
 Rows = list[tuple[Any, ...]]
-
-
-@contextmanager
-def running_catalog(data_dir: Path) -> Iterator[str]:
-    """Start a catalog alone on a free port; give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    settings = {"VITRINA_DATA_DIR": str(data_dir), "VITRINA_CATALOG_LISTEN": address}
-    with subprocess.Popen(
-        [sys.executable, "-m", "services.catalog"],
-        env=os.environ | settings,
-        stderr=subprocess.DEVNULL,
-    ) as catalog:
-        try:
-            began = time.perf_counter()
-            while not asyncio.run(_serves(address)):
-                if catalog.poll() is not None or time.perf_counter() - began > _START_SECONDS:
-                    raise RuntimeError("the catalog did not start")
-                time.sleep(0.05)
-            yield address
-        finally:
-            catalog.terminate()
-
-
-async def _serves(address: str) -> bool:
-    return await grpc_probe(address)()
 
 
 async def written(address: str, batches: Sequence[catalog_pb2.BatchUpsertProductsRequest]) -> float:
@@ -143,7 +111,8 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory(prefix="vitrina-bench-") as name:
         folder = Path(name)
-        with running_catalog(folder) as address:
+        settings = {"VITRINA_DATA_DIR": str(folder)}
+        with running_service("catalog", settings) as (address, _):
             seconds = asyncio.run(written(address, batches))
         bare = written_bare(folder / "catalog" / "catalog.db", folder / "bare.db")
     shown = Table(title=f"{len(products):,} products in batches of {BATCH}", title_justify="left")

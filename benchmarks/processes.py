@@ -88,28 +88,41 @@ def running_stack(data_dir: Path, *options: str) -> Iterator[Stack]:
 @contextmanager
 def running_gateway(stack: Stack, module: str = "services.gateway") -> Iterator[Stack]:
     """Start another gateway in front of the same services; give the stack with it for its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
     upstreams = {
         f"VITRINA_{name.upper()}_ADDRESS": stack.addresses[name]
         for name in ("catalog", "embedder", "index")
     }
+    with running_service("gateway", upstreams, module) as (address, pid):
+        yield replace(stack, grpc=address, pids=stack.pids | {"gateway": pid})
+
+
+@contextmanager
+def running_service(
+    name: str, settings: Mapping[str, str], module: str = ""
+) -> Iterator[tuple[str, int]]:
+    """Start one service on a free port; give its address and its process."""
+    address = free_address()
     with subprocess.Popen(
-        [sys.executable, "-m", module],
-        env=os.environ | upstreams | {"VITRINA_GATEWAY_LISTEN": address},
+        [sys.executable, "-m", module or f"services.{name}"],
+        env={**os.environ, **settings, f"VITRINA_{name.upper()}_LISTEN": address},
         stderr=subprocess.DEVNULL,
-    ) as gateway:
+    ) as service:
         try:
             started = time.perf_counter()
             while not asyncio.run(_serves(address)):
-                if gateway.poll() is not None or time.perf_counter() - started > START_SECONDS:
-                    raise RuntimeError("the second gateway did not start")
+                if service.poll() is not None or time.perf_counter() - started > START_SECONDS:
+                    raise RuntimeError(f"the {name} did not start")
                 time.sleep(0.05)
-            pids = stack.pids | {"gateway": gateway.pid}
-            yield replace(stack, grpc=address, pids=pids)
+            yield address, service.pid
         finally:
-            gateway.terminate()
+            service.terminate()
+
+
+def free_address() -> str:
+    """Return host:port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 async def _serves(address: str) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.processes import cpu_seconds_of
+from benchmarks.processes import cpu_seconds_of, free_address
 from services.cli.readiness import grpc_probe
 
 _START_SECONDS = 300.0
@@ -92,9 +91,7 @@ async def running(
     name: str, folder: Folder, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Running]:
     """Start a service; drain it at the end. It ends with this process in any case."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = free_address()
     variables = {
         "VITRINA_DATA_DIR": str(folder.data),
         f"VITRINA_{name.upper()}_LISTEN": address,

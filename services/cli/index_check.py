@@ -19,11 +19,7 @@ EPILOG = """Examples
 
   vitrina index check --queries queries.tsv -k 100 --filter 'price < 100' --min-recall 0.97"""
 
-CHECK_EPILOG = """Examples
-
-  vitrina index check
-
-  vitrina index check --queries queries.tsv -k 100 --filter 'price < 100' --min-recall 0.97
+CHECK_EPILOG = f"""{EPILOG}
 
 Each query is searched as always, and compared with every vector besides: at a million \
 products that takes a good part of a second each. Queries are a file as in `vitrina eval`; \

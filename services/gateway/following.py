@@ -122,9 +122,24 @@ class ReadySpaces(Background):
         self._looked = asyncio.Event()
 
     @property
+    def preferred(self) -> str:
+        """The space that is to answer now; empty where none is ready."""
+        return self.ids[0] if self.ids else ""
+
+    @property
     def applied_revision(self) -> int:
         """What the collection that answers reflected at the last look; 0 where none does."""
-        return self._applied.get(self.ids[0], 0) if self.ids else 0
+        return self._applied.get(self.preferred, 0)
+
+    def ensure_ready(self, space: str) -> None:
+        """Raise FailedPrecondition (SPACE_MISMATCH) for a space that cannot answer now."""
+        if space not in self.ids:
+            self.refresh_soon()
+            raise FailedPrecondition(
+                f"space: {space} cannot answer: its collection is not ready, or the "
+                "embedder does not have it",
+                reason="SPACE_MISMATCH",
+            )
 
     async def refreshed(self, timeout_seconds: float) -> None:
         """Have the spaces looked at; return when that is done, or the time over."""

@@ -75,18 +75,14 @@ class IndexCheck:
         )
 
     def _preferred(self) -> str:
-        if not self._spaces.ids:
+        if not self._spaces.preferred:
             raise FailedPrecondition("space: none is ready", reason="COLLECTION_NOT_READY")
-        return self._spaces.ids[0]
+        return self._spaces.preferred
 
     async def _embed(self, texts: Sequence[str], space: str) -> bytes:
         """Return the vectors one after the other."""
-        if texts and space not in self._spaces.ids:
-            raise FailedPrecondition(
-                f"space: {space} cannot answer: its collection is not ready, or the embedder "
-                "does not have it",
-                reason="SPACE_MISMATCH",
-            )
+        if texts:
+            self._spaces.ensure_ready(space)
         # One at a time: the queries of searches come in between.
         return b"".join(
             [

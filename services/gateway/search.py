@@ -104,7 +104,7 @@ class Searching:
             )
 
     async def _first_page(self, query: Query, timings: Timings) -> Served:
-        preferred = query.space or (self._spaces.ids[0] if self._spaces.ids else "")
+        preferred = query.space or self._spaces.preferred
         key = None if query.skip_cache else self._cache.answer_key(query, preferred)
         if key is None:
             encoded = self._cache.encoded(query, await self._compute(query, timings))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from numpy import float32
 from numpy.typing import NDArray
 
-from services.common.errors import DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
+from services.common.errors import DeadlineExceeded, NotFound, Unavailable
 from services.gateway.answers import Timings
 from services.gateway.breakers import Breakers
 from services.gateway.budget import EMBED_SHARE, TEXT_SHARE, Budget, timed
@@ -164,7 +164,7 @@ class Ways:
     @property
     def preferred_space(self) -> str:
         """The space that is to answer now; empty where none is ready."""
-        return self._spaces.ids[0] if self._spaces.ids else ""
+        return self._spaces.preferred
 
     def falls_back_in(self, space: str, preferred: str) -> bool:
         """Tell whether a space is neither the one preferred before nor the one preferred now.
@@ -176,13 +176,7 @@ class Ways:
     def _spaces_of(self, query: Query, budget: Budget) -> Sequence[str]:
         if not query.space:
             return self._ready_spaces(budget)
-        if query.space not in self._spaces.ids:
-            self._spaces.refresh_soon()
-            raise FailedPrecondition(
-                f"space: {query.space} cannot answer: its collection is not ready, or the "
-                "embedder does not have it",
-                reason="SPACE_MISMATCH",
-            )
+        self._spaces.ensure_ready(query.space)
         return (query.space,)
 
     def doubt_spaces(self) -> None:

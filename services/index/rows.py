@@ -76,13 +76,8 @@ class Rows:
         """Of each segment, how many rows are not in the collection any more."""
         return tuple(self._dead)
 
-    def slot_of(self, product_id: str) -> int | None:
-        """Return where the product's row is in the snapshot; None if it has none."""
-        slot = int(self.slots_of([product_id])[0])
-        return None if slot == NO_SLOT else slot
-
     def slots_of(self, product_ids: Sequence[str]) -> Slots:
-        """Return `slot_of` for many, in their order; NO_SLOT for products without a row."""
+        """Return where products' rows are in the snapshot, in their order; NO_SLOT without one."""
         slots = np.full(len(product_ids), NO_SLOT, dtype=np.int64)
         for start, segment in self._snapshot.starts():
             places, positions = segment.ids.find(product_ids)

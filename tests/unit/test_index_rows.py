@@ -20,7 +20,7 @@ from services.index.model import Batch, Columns, Strategy, Vector
 from services.index.policy import GraphPolicy, Joining, Walk
 from services.index.rows import BuiltSegment, Rows
 from services.index.segments import Segment
-from services.index.snapshot import Snapshot
+from services.index.snapshot import NO_SLOT, Snapshot
 
 DIMENSIONS = 6
 CATEGORIES = ["", "A", "A > B", "A > B > C", "AB", "D"]
@@ -242,13 +242,17 @@ class RowsAndDict(RuleBasedStateMachine):
     def hold_a_snapshot(self) -> None:
         self.held = (self.rows.snapshot, self.known)
 
+    def slot_of(self, id_: str) -> int | None:
+        slot = int(self.rows.slots_of([id_])[0])
+        return None if slot == NO_SLOT else slot
+
     def name(self, passing: Node | None) -> Snapshot:
         """Have the columns of the filter's attributes; return the snapshot that has them."""
         names = attributes_of(passing)
         made = {}
         for name in names - self.rows.snapshot.columns.attributes.keys():
             ids = [id_ for id_, row in self.known.items() if name in row.content.attributes]
-            slots = [slot for id_ in ids if (slot := self.rows.slot_of(id_)) is not None]
+            slots = [slot for id_ in ids if (slot := self.slot_of(id_)) is not None]
             made[name] = AttributeColumn.gathered(
                 self.rows.vector_ids,
                 self.rows.vector_ids[slots],
@@ -259,7 +263,7 @@ class RowsAndDict(RuleBasedStateMachine):
 
     @rule(id_=ids, passing=filters)
     def similar(self, id_: str, passing: Node | None) -> None:
-        slot = self.rows.slot_of(id_)
+        slot = self.slot_of(id_)
         if slot is None:
             return
         snapshot = self.name(passing)
@@ -302,7 +306,7 @@ class RowsAndDict(RuleBasedStateMachine):
         assert sum(self.rows.dead_rows) == snapshot.graph_rows - in_graph
         assert len(alive) == snapshot.vectors == len(self.known)
         for id_ in ALL_IDS:
-            assert (self.rows.slot_of(id_) is not None) == (id_ in self.known)
+            assert (self.slot_of(id_) is not None) == (id_ in self.known)
         assert self.rows.snapshot.ids_of(alive) == [
             id_ for id_, _ in sorted(self.numbers.items(), key=lambda item: item[1])
         ]

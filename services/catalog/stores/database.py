@@ -144,14 +144,11 @@ class Database:
 
     async def _read(self, work: Callable[[], T]) -> T:
         self._check()
-        if self._free_readers.locked():
-            try:
-                async with asyncio.timeout(READER_WAIT_SECONDS):
-                    await self._free_readers.acquire()
-            except TimeoutError as error:
-                raise Overloaded("too many reads at once") from error
-        else:
-            await self._free_readers.acquire()
+        try:
+            async with asyncio.timeout(READER_WAIT_SECONDS):
+                await self._free_readers.acquire()
+        except TimeoutError as error:
+            raise Overloaded("too many reads at once") from error
         try:
             with failures.named(self._on_damage):
                 return await asyncio.get_running_loop().run_in_executor(self._reading, work)
