@@ -4,9 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc.aio
@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from services.common.channel import MAX_MESSAGE_BYTES
 from services.common.errors import StartRefused
-from services.common.interceptors import ServiceInterceptor
+from services.common.interceptors import AtOnce, ServiceInterceptor
 from services.common.reflection import add_reflection
 from services.common.settings import (
     CANNOT_START,
@@ -56,6 +56,8 @@ class Service:
     # Whether others may listen on the same port and take their part of the connections. If
     # not, a port that is taken is an error.
     shares_port: bool = False
+    # See ServiceInterceptor.
+    at_once: Mapping[str, AtOnce] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -63,7 +65,7 @@ async def serving(
     service: Service, *, max_calls_in_flight: int = DEFAULT_MAX_CALLS_IN_FLIGHT
 ) -> AsyncIterator[int]:
     """Run a service inside the block; give its port. The end of the block drains it."""
-    interceptor = ServiceInterceptor(max_calls_in_flight)
+    interceptor = ServiceInterceptor(max_calls_in_flight, service.at_once)
     options = [*_OPTIONS, ("grpc.so_reuseport", int(service.shares_port))]
     server = grpc.aio.server(interceptors=[interceptor], options=options)
     checks = health.aio.HealthServicer()

@@ -157,6 +157,7 @@ def compose(settings: GatewaySettings) -> Service:
         grace_seconds=settings.grace_seconds,
         on_drain=[freshness.drain],
         shares_port=settings.shares_port,
+        at_once={f"/{search_service.full_name}/Search": servicer.search_at_once},
     )
 
 

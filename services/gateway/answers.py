@@ -3,7 +3,7 @@
 import enum
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 
@@ -199,13 +199,12 @@ class Encoded(NamedTuple):
     popular: str = ""
 
 
-@dataclass(frozen=True)
-class Served:
+class Served(NamedTuple):
     """An answer on its way out: with what concerns this call alone."""
 
     encoded: Encoded
     provenance: Provenance
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings
     # In addition to those of the answer.
     degraded: frozenset[Degradation] = frozenset()
     left_out: tuple[LeftOut, ...] = ()

@@ -137,6 +137,14 @@ class AnswerCache:
             self.counts.redis_hits += not is_from_memory
         return found
 
+    def find_in_memory(self, key: str, min_revision: int) -> Encoded | None:
+        """Return an answer that `find_answer` would find at once, and that is not overdue."""
+        entry = self.memory.get(key)
+        if entry is None or entry.is_overdue or not self._holds(entry, min_revision):
+            return None
+        self.counts.memory_hits += 1
+        return Encoded(entry.body, entry.popular)
+
     def _held(
         self, entry: Entry | None, min_revision: int, provenance: Provenance
     ) -> CachedAnswer | None:

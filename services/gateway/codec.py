@@ -1,6 +1,7 @@
 """Answers as protobuf: on their way out, and in the cache."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -17,6 +18,7 @@ from services.gateway.answers import (
     LeftOut,
     Near,
     Plan,
+    Provenance,
     Result,
     Served,
     Strategy,
@@ -66,25 +68,36 @@ def served_bytes(served: Served) -> bytes:
     Messages one after the other are one message, with what either says; so the answer
     goes out as the bytes that it is kept as.
     """
+    about = _about_call(served.provenance, served.degraded, served.left_out)
+    spent = pb.SearchResponse()
+    _write_timings(served.timings, spent.info.timings)
+    return served.encoded.body + about + spent.SerializeToString()
+
+
+@lru_cache(maxsize=64)
+def _about_call(
+    provenance: Provenance, degraded: frozenset[Degradation], left_out: tuple[LeftOut, ...]
+) -> bytes:
     info = pb.AnswerInfo(
-        provenance=served.provenance,  # type: ignore[arg-type]
-        degraded=sorted(served.degraded),  # type: ignore[arg-type]
-        left_out=_left_out_messages(served.left_out),
-        timings=_timings_message(served.timings),
+        provenance=provenance,  # type: ignore[arg-type]
+        degraded=sorted(degraded),  # type: ignore[arg-type]
+        left_out=_left_out_messages(left_out),
     )
-    return served.encoded.body + pb.SearchResponse(info=info).SerializeToString()
+    return pb.SearchResponse(info=info).SerializeToString()
 
 
 def near_response(near: Near) -> pb.SimilarResponse:
     """Return the response to one call."""
     response = response_of(near.answer)
     response.info.provenance = pb.PROVENANCE_COMPUTED
-    response.info.timings.CopyFrom(_timings_message(near.timings))
+    _write_timings(near.timings, response.info.timings)
     return pb.SimilarResponse(results=response.results, info=response.info)
 
 
-def _timings_message(timings: Timings) -> pb.Timings:
-    return pb.Timings(**{name: round(ms, 3) for name, ms in vars(timings).items() if ms})
+def _write_timings(timings: Timings, message: pb.Timings) -> None:
+    for name, ms in vars(timings).items():
+        if ms:
+            setattr(message, name, round(ms, 3))
 
 
 class ProtobufCodec:

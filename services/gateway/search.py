@@ -74,12 +74,24 @@ class Searching:
                 served = await self._first_page(query, timings)
         if self._cache.is_down:
             reason = "CIRCUIT_OPEN" if was_down else Unavailable.default_reason
-            served = replace(
-                served,
+            served = served._replace(
                 degraded=served.degraded | {Degradation.CACHE_DOWN},
                 left_out=(*served.left_out, LeftOut("cache", reason)),
             )
         return served
+
+    def search_at_once(self, query: Query) -> Served | None:
+        """Answer from this process's memory; None if that takes more than a look."""
+        started = time.perf_counter()
+        if query.page_token or query.skip_cache or self._cache.is_down:
+            return None
+        key = self._cache.answer_key(query, query.space or self._spaces.preferred)
+        encoded = self._cache.find_in_memory(key, query.min_revision) if key else None
+        if encoded is None:
+            return None
+        ms = (time.perf_counter() - started) * 1000
+        timings = Timings(total_ms=ms, cache_ms=ms)
+        return Served(encoded, Provenance.MEMORY, timings, self._unverified)
 
     async def similar(self, query: SimilarQuery) -> Near:
         """Answer by the stored vector of a product; where there is none, by its name."""

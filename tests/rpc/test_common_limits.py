@@ -14,7 +14,7 @@ from services.common.channel import channel_to
 from services.common.errors import Overloaded, Unavailable, VitrinaError
 from services.common.rpc_status import error_from_call
 from services.common.server import Service, serving
-from tests.support import until
+from tests.support import free_port, until
 from vitrina.catalog.v1 import catalog_pb2 as pb
 from vitrina.catalog.v1 import catalog_pb2_grpc
 
@@ -116,6 +116,49 @@ async def test_beyond_the_bound_calls_are_refused_at_once_and_health_still_answe
         servicer.may_end.set()
         await asyncio.gather(*calls)
         await stub.GetProduct(pb.GetProductRequest(id="one more"))
+
+
+async def test_an_answer_at_once_takes_no_place_but_waits_until_the_service_serves() -> None:
+    servicer = Servicer()
+    method = "/sample.Sample/Say"
+
+    async def say(data: bytes, context: Any) -> bytes:
+        await servicer.GetProduct(pb.GetProductRequest(id=data.decode()), context)
+        return b"late"
+
+    def register(server: grpc.aio.Server) -> None:
+        handlers: dict[str, Any] = {"Say": grpc.unary_unary_rpc_method_handler(say)}
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("sample.Sample", handlers),)
+        )
+
+    address = f"127.0.0.1:{free_port()}"
+    sample = Service(
+        *("sample", address, [], [register], [refusing(address, method)]),
+        grace_seconds=0,
+        at_once={method: {b"hot": b"at once"}.get},
+    )
+    async with serving(sample, max_calls_in_flight=LIMIT), channel_to(address) as channel:
+        call: Any = channel.unary_unary(method)
+        held = [call(b"hold") for _ in range(LIMIT)]
+        await until(lambda: servicer.under_way == LIMIT)
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await call(b"cold")
+        assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await call(b"hot") == b"at once"
+        servicer.may_end.set()
+        assert await asyncio.gather(*held) == [b"late"] * LIMIT
+
+
+@asynccontextmanager
+async def refusing(address: str, method: str) -> AsyncIterator[None]:
+    """While it is opened, the service refuses even what it could answer at once."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        call: Any = channel.unary_unary(method)
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await call(b"hot")
+    assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
+    yield
 
 
 async def test_streams_do_not_take_the_places_of_calls_and_have_a_bound_too() -> None:
