@@ -2,10 +2,10 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from statistics import median
 from typing import TypeAlias
 
 import grpc
@@ -195,5 +195,5 @@ async def _checked(
 
 
 def _strategy(plans: Sequence[pb.Plan]) -> str:
-    exact = median(plan.strategy == pb.STRATEGY_EXACT for plan in plans)
-    return "exact" if exact else "graph"
+    (strategy, _), *_ = Counter(plan.strategy for plan in plans).most_common(1)
+    return pb.Strategy.Name(strategy).removeprefix("STRATEGY_").lower()

@@ -29,6 +29,7 @@ DEFAULT_TIMEOUT_SECONDS = 300.0
 _PLANS = {
     search_pb2.STRATEGY_EXACT: "exact: every vector that passes was compared",
     search_pb2.STRATEGY_GRAPH: "graph",
+    search_pb2.STRATEGY_SIFT: "sift: the signs of every vector that passes, then the best of them",
 }
 
 app = typer.Typer(

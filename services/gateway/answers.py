@@ -42,6 +42,7 @@ class Strategy(enum.IntEnum):
     EXACT = 1
     GRAPH = 2
     TEXT = 3
+    SIFT = 4
 
 
 class Product(Protocol):

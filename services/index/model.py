@@ -139,6 +139,7 @@ class Strategy(Enum):
 
     EXACT = "every row that passes was compared"
     GRAPH = "the graph was walked, and the newest rows compared"
+    SIFT = "of the rows that pass those with like signs were compared, and the newest"
 
 
 @dataclass(frozen=True, slots=True)

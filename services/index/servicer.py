@@ -16,6 +16,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 _STRATEGIES = {
     Strategy.EXACT: index_pb2.STRATEGY_EXACT,
     Strategy.GRAPH: index_pb2.STRATEGY_GRAPH,
+    Strategy.SIFT: index_pb2.STRATEGY_SIFT,
 }
 
 

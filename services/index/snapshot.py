@@ -185,18 +185,20 @@ class Snapshot:
         policy: GraphPolicy | None,
     ) -> Nearest:
         mask = self.passing(passing)
-        strategy = Strategy.EXACT
+        used: set[Strategy] = set()
         found: list[tuple[Slots, Vector]] = []
         for (start, segment), part in zip(self.starts(), mask.parts, strict=True):
             if part.passing:
-                is_walked, positions, scores = _search(policy, segment, query, count, part)
-                strategy = Strategy.GRAPH if is_walked else strategy
+                strategy, positions, scores = _search(policy, segment, query, count, part)
+                used.add(strategy)
                 found.append((positions + start, scores))
         if mask.recent.passing:
             positions, scores = engine.scan(
                 self.recent, query, min(count, mask.recent.passing), passing=mask.recent.bits
             )
             found.append((positions + self.graph_rows, scores))
+        inexact = [each for each in (Strategy.GRAPH, Strategy.SIFT) if each in used]
+        strategy = inexact[0] if inexact else Strategy.EXACT
         slots, scores = _nearest_first(found)
         return Nearest(slots[:count], scores[:count], strategy, mask.passing)
 
@@ -220,13 +222,13 @@ class _Passes:
 
 def _search(
     policy: GraphPolicy | None, segment: Segment, query: Vector, count: int, part: Part
-) -> tuple[bool, Positions, Vector]:
-    """Return whether the graph was walked, and the rows that were found."""
+) -> tuple[Strategy, Positions, Vector]:
+    """Return the rows that were found, and how."""
     graph = segment.graph
     count = min(count, part.passing)
     if policy and policy.sifts(graph_rows=graph.rows, passing_rows=part.passing):
         positions, scores = graph.sift(query, count, positions=part.positions)
-        return False, positions, scores
+        return Strategy.SIFT, positions, scores
     walks = (
         policy.walks(count=count, graph_rows=graph.rows, passing_rows=part.passing)
         if policy
@@ -236,9 +238,9 @@ def _search(
         positions, scores = graph.walk(query, walk.rows, ef=walk.ef, passing=part.bits)
         # with fewer of them in view the nearest may lie beyond
         if len(positions) >= walk.enough:
-            return True, positions[:count], scores[:count]
+            return Strategy.GRAPH, positions[:count], scores[:count]
     positions, scores = graph.scan(query, count, passing=part.bits)
-    return False, positions, scores
+    return Strategy.EXACT, positions, scores
 
 
 def _nearest_first(found: Sequence[tuple[Slots, Vector]]) -> tuple[Slots, Vector]:

@@ -381,6 +381,19 @@ def test_a_walk_that_finds_too_few_is_made_good_by_a_scan() -> None:
     assert (found.strategy, len(found.product_ids)) == (Strategy.EXACT, 60)
 
 
+class Sifting(GraphPolicy):
+    """Takes any graph for a large one."""
+
+    def sifts(self, *, graph_rows: int, passing_rows: int) -> bool:
+        return passing_rows < graph_rows / 10
+
+
+def test_rows_that_were_sifted_are_not_said_to_be_exact() -> None:
+    snapshot = filled(6000).snapshot
+    found = snapshot.search(ENGINE, Sifting(), vector_at(snapshot, 5), 10, RARE)
+    assert (found.strategy, found.passing, len(found.product_ids)) == (Strategy.SIFT, 60, 10)
+
+
 def test_a_graph_whose_rows_are_gone_finds_what_came_after() -> None:
     rows = filled(300)
     vector = random_vector(1).repeat(6)[:32]
