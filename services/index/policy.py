@@ -1,33 +1,45 @@
 """When graphs are made and joined, and when they are walked."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.index.engines.protocol import GraphParameters
+from services.index.model import Strategy
 
-# How many rows a scan compares in the time that a walk needs for one unit of ef: about 25
-# with 384 dimensions on 20,000 rows, 30 on a million.
-_SCANNED_ROWS_PER_EF = 25
-# How many rows a scan passes over in the time that it needs to compare one.
-_SKIPPED_ROWS_PER_SCANNED = 25
+# The processor's time in µs, as measured with 384 dimensions: of a walk per unit of ef, in a
+# graph of 10,000 rows and more for ten times as many; of a scan per row that passes, and per
+# row; of a sift in all, per row that passes, and per row that it compares exactly.
+_WALK_PER_EF = 1.0
+_WALK_PER_EF_TENFOLD = 0.5
+_SCAN_PER_PASSING_ROW = 0.06
+_SCAN_PER_ROW = 0.002
+_SIFT = 30.0
+_SIFT_PER_PASSING_ROW = 0.02
+_SIFT_PER_KEPT_ROW = 0.25
 # Ranks beyond may be less exact, so they need no more in view than themselves.
 _FINE_RANKS = 10
-# Where many rows do not pass, those that do may be fewer around the query than everywhere.
-_ALMOST_ALL = 0.9
-# So few of so many rows are found in another way, which takes half a millisecond with 10,000.
-_MANY_ROWS = 50_000
-_FEW = 0.03
-_WIDER = 4
+# So many of the ef rows that a walk sees are to pass, as a part of ef where all do: with fewer,
+# those that it finds may not be the nearest of those that pass.
+_IN_VIEW = 0.64
+# The least share that a few dozen landmarks can tell.
+_LEAST_SHARE = 1 / 128
+# What a sift compares exactly: with a tenth of 100,000 rows passing, 950 hold 0.995 of the ten
+# nearest; with half of 300,000, 3,000 hold 0.993.
+_MIN_KEPT_ROWS = 800
+_KEPT_ROWS_PER_HIT = 4
+_PASSING_ROWS_PER_KEPT = 64
 
 
-class Walk(NamedTuple):
-    """How to walk: fewer rows than are `enough` do not tell that they are the nearest."""
+class Way(NamedTuple):
+    """How to search a graph, and at which width.
 
-    rows: int
-    ef: int
-    enough: int
+    The ef of a walk, or how many rows a sift compares exactly; 0 for a scan.
+    """
+
+    strategy: Strategy
+    width: int = 0
 
 
 class Joining(NamedTuple):
@@ -95,24 +107,28 @@ class GraphPolicy:
         """
         return alive_rows > self.min_rows / 2
 
-    def sifts(self, *, graph_rows: int, passing_rows: int) -> bool:
-        """Whether to look at the passing rows alone: a scan passes over all the others."""
-        return graph_rows >= _MANY_ROWS and passing_rows <= _FEW * graph_rows
+    def way(self, *, count: int, rows: int, passing_rows: int, share_around: float | None) -> Way:
+        """Return the fastest way to the `count` nearest of the rows that pass.
 
-    def walks(self, *, count: int, graph_rows: int, passing_rows: int) -> Iterator[Walk]:
-        """Yield how to walk for `count` rows, wider after each time that found too few.
-
-        None if a scan is faster. A walk sees the nearest rows, those that do not pass
-        too: if more of those that do than are asked for are among them, the first ones are the
-        nearest, wherever the filter's rows lie.
+        `share_around` is the part of the landmarks that pass, None in a graph without any.
+        A walk sees the nearest rows, those that do not pass too, so it has to be the wider
+        the fewer pass around the query; everywhere else they may be many.
         """
-        share = passing_rows / graph_rows
-        fine = min(count, _FINE_RANKS)
-        in_view = count + fine * (1 if share > _ALMOST_ALL else 2)
-        ef = max(self.ef_search, in_view / share)
-        skipped = 0 if passing_rows == graph_rows else graph_rows / _SKIPPED_ROWS_PER_SCANNED
-        while passing_rows + skipped > _SCANNED_ROWS_PER_EF * ef:
-            yield Walk(
-                min(in_view, passing_rows), math.ceil(ef), min(count + fine // 2, passing_rows)
+        share = passing_rows / rows if share_around is None else share_around
+        in_view = max(count + min(count, _FINE_RANKS), _IN_VIEW * self.ef_search)
+        ef = math.ceil(max(self.ef_search, in_view / max(share, _LEAST_SHARE)))
+        kept = max(
+            _MIN_KEPT_ROWS + passing_rows // _PASSING_ROWS_PER_KEPT, _KEPT_ROWS_PER_HIT * count
+        )
+        walk_per_ef = _WALK_PER_EF + _WALK_PER_EF_TENFOLD * max(0.0, math.log10(rows / 10_000))
+        costs = {
+            Way(Strategy.GRAPH, ef): walk_per_ef * ef,
+            Way(Strategy.EXACT): _SCAN_PER_ROW * rows + _SCAN_PER_PASSING_ROW * passing_rows,
+        }
+        if share_around is not None:
+            costs[Way(Strategy.SIFT, kept)] = (
+                _SIFT
+                + _SIFT_PER_PASSING_ROW * passing_rows
+                + _SIFT_PER_KEPT_ROW * min(kept, passing_rows)
             )
-            ef *= _WIDER
+        return min(costs, key=costs.__getitem__)

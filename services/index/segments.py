@@ -29,14 +29,18 @@ class Part:
     passing: int
 
     @cached_property
-    def positions(self) -> Positions:
-        """The rows that pass, where not all do: eight bytes each."""
+    def positions(self) -> NDArray[np.int32]:
+        """The rows that pass: four bytes each."""
         if self.bits is None:
-            raise ValueError("all rows pass")
-        places = np.flatnonzero(self.bits)
-        is_set = np.unpackbits(self.bits[places], bitorder="little").view(np.bool_)
-        positions: Positions = ((places[:, np.newaxis] << 3) + np.arange(8)).ravel()[is_set]
-        return positions
+            return np.arange(self.passing, dtype=np.int32)
+        is_set = np.unpackbits(self.bits, bitorder="little").view(np.bool_)
+        return np.flatnonzero(is_set).astype(np.int32)
+
+    def share_of(self, positions: Positions) -> float:
+        """Return which part of some rows passes."""
+        if self.bits is None:
+            return 1.0
+        return float(np.mean(self.bits[positions >> 3] >> (positions & 7) & 1))
 
     @classmethod
     def of(cls, passes: NDArray[np.bool_]) -> "Part":

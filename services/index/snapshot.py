@@ -226,21 +226,25 @@ def _search(
     """Return the rows that were found, and how."""
     graph = segment.graph
     count = min(count, part.passing)
-    if policy and policy.sifts(graph_rows=graph.rows, passing_rows=part.passing):
-        positions, scores = graph.sift(query, count, positions=part.positions)
-        return Strategy.SIFT, positions, scores
-    walks = (
-        policy.walks(count=count, graph_rows=graph.rows, passing_rows=part.passing)
-        if policy
-        else ()
+    if policy is None:
+        return Strategy.EXACT, *graph.scan(query, count, passing=part.bits)
+    landmarks = graph.landmarks(query)
+    way = policy.way(
+        count=count,
+        rows=graph.rows,
+        passing_rows=part.passing,
+        share_around=part.share_of(landmarks.positions) if landmarks else None,
     )
-    for walk in walks:
-        positions, scores = graph.walk(query, walk.rows, ef=walk.ef, passing=part.bits)
-        # with fewer of them in view the nearest may lie beyond
-        if len(positions) >= walk.enough:
-            return Strategy.GRAPH, positions[:count], scores[:count]
-    positions, scores = graph.scan(query, count, passing=part.bits)
-    return Strategy.EXACT, positions, scores
+    if way.strategy is Strategy.GRAPH:
+        found = graph.walk(query, count, ef=way.width, passing=part.bits, landmarks=landmarks)
+        # a walk that gets to fewer than pass is made good
+        if len(found[0]) == count:
+            return Strategy.GRAPH, *found
+    elif way.strategy is Strategy.SIFT:
+        is_exact = part.passing <= way.width
+        found = graph.sift(query, count, positions=part.positions, kept=way.width)
+        return Strategy.EXACT if is_exact else Strategy.SIFT, *found
+    return Strategy.EXACT, *graph.scan(query, count, passing=part.bits)
 
 
 def _nearest_first(found: Sequence[tuple[Slots, Vector]]) -> tuple[Slots, Vector]:

@@ -8,8 +8,16 @@ from numpy.typing import NDArray
 
 from services.index.engines import faiss
 from services.index.engines.faiss import FaissEngine
-from services.index.engines.protocol import BuildCancelled, Engine, Graph, GraphParameters
-from services.index.model import Matrix
+from services.index.engines.protocol import (
+    Bits,
+    BuildCancelled,
+    Engine,
+    Graph,
+    GraphParameters,
+    Positions,
+    Scores,
+)
+from services.index.model import Matrix, Vector
 
 ROWS, DIMENSIONS = 700, 24
 
@@ -22,6 +30,7 @@ def large_faiss(patch: pytest.MonkeyPatch) -> Engine:
     """Return an engine to which some hundred rows are many."""
     patch.setattr(faiss, "_MIN_SAMPLED_ROWS", 100)
     patch.setattr(faiss, "_SAMPLED_EACH", 8)
+    patch.setattr(faiss, "_MIN_SIGNS", 1)
     return FaissEngine()
 
 
@@ -50,6 +59,12 @@ def nearest(rows: Matrix, query: Matrix, count: int, passes: NDArray[np.bool_]) 
     return [int(position) for position in order]
 
 
+def walked(
+    graph: Graph, query: Vector, ef: int, passing: Bits | None = None
+) -> tuple[Positions, Scores]:
+    return graph.walk(query, 10, ef=ef, passing=passing, landmarks=graph.landmarks(query))
+
+
 @pytest.mark.parametrize("fraction", [0.0, 0.05, 0.5, 1.0])
 @pytest.mark.parametrize("count", [1, 10, ROWS])
 def test_scans_find_the_nearest_of_those_that_pass(
@@ -70,16 +85,13 @@ def test_scans_find_the_nearest_of_those_that_pass(
 
 @pytest.mark.parametrize("count", [1, 10, 60])
 def test_sifting_finds_the_nearest_out_of_some_positions(
-    engine: Engine, graph: Graph, rows: Matrix, count: int, monkeypatch: pytest.MonkeyPatch
+    graph: Graph, rows: Matrix, count: int
 ) -> None:
-    # so that signs are compared where there are some
-    monkeypatch.setattr(faiss, "_MIN_SIFTED_ROWS", 80)
-    monkeypatch.setattr(faiss, "_SIFTED_ROWS_PER_HIT", 2)
     passes = np.random.default_rng(2).random(ROWS) < 0.2
-    some = np.flatnonzero(passes)
+    some = np.flatnonzero(passes).astype(np.int32)
     right = 0
     for query in rows[:50]:
-        positions, scores = graph.sift(query, count, positions=some)
+        positions, scores = graph.sift(query, count, positions=some, kept=max(80, 2 * count))
         assert set(positions.tolist()) <= set(some.tolist())
         assert scores == pytest.approx(rows[positions] @ query, abs=2e-3)
         assert scores.tolist() == sorted(scores.tolist(), reverse=True)
@@ -96,18 +108,32 @@ def test_walks_find_most_of_the_nearest_and_only_what_passes(
     bits = None if fraction == 1.0 else np.packbits(passes, bitorder="little")
     found = 0
     for query in rows[:50]:
-        positions, scores = graph.walk(query, 10, ef=200, passing=bits)
+        positions, scores = walked(graph, query, 200, bits)
         assert all(passes[positions])
         assert scores.tolist() == sorted(scores.tolist(), reverse=True)
         found += len(set(positions.tolist()) & set(nearest(rows, query, 10, passes)))
     assert found >= 480
 
 
+def test_landmarks_are_the_nearest_of_a_sample(graph: Graph, rows: Matrix) -> None:
+    is_small = graph.landmarks(rows[0]) is None
+    for query in rows[1:50]:
+        landmarks = graph.landmarks(query)
+        assert (landmarks is None) is is_small
+        if landmarks is not None:
+            assert landmarks.scores == pytest.approx(rows[landmarks.positions] @ query, abs=2e-3)
+            assert landmarks.scores.tolist() == sorted(landmarks.scores.tolist(), reverse=True)
+            every_8th = np.arange(ROWS) % 8 == 0
+            expected = nearest(rows, query, len(landmarks.positions), every_8th)
+            assert len(set(landmarks.positions.tolist()) & set(expected)) >= 0.95 * len(expected)
+            assert len(expected) > 50
+
+
 def test_an_extended_graph_finds_the_rows_of_both_and_the_one_before_stays(
     engine: Engine, rows: Matrix
 ) -> None:
     before = engine.build([rows[:400]], DIMENSIONS, GraphParameters(), lambda: False)
-    found = [before.walk(query, 10, ef=64, passing=None)[0].tolist() for query in rows[:20]]
+    found = [walked(before, query, 64)[0].tolist() for query in rows[:20]]
     after = engine.build(
         [rows[400:]],
         DIMENSIONS,
@@ -116,15 +142,12 @@ def test_an_extended_graph_finds_the_rows_of_both_and_the_one_before_stays(
         extended=before,
         added_rows=ROWS - 400,
     )
-    again = [before.walk(query, 10, ef=64, passing=None)[0].tolist() for query in rows[:20]]
+    again = [walked(before, query, 64)[0].tolist() for query in rows[:20]]
     assert (before.rows, after.rows, again) == (400, ROWS, found)
     assert after.vectors(np.arange(ROWS)) == pytest.approx(rows, abs=1e-3)
     every = np.ones(ROWS, dtype=np.bool_)
     right = sum(
-        len(
-            set(after.walk(query, 10, ef=200, passing=None)[0].tolist())
-            & set(nearest(rows, query, 10, every))
-        )
+        len(set(walked(after, query, 200)[0].tolist()) & set(nearest(rows, query, 10, every)))
         for query in rows
     )
     assert right >= 0.97 * 10 * ROWS
@@ -143,8 +166,8 @@ def test_a_saved_graph_answers_as_before(
     engine.save(graph, tmp_path / "graph")
     loaded = engine.load(tmp_path / "graph")
     for query in rows[:5]:
-        before = graph.walk(query, 10, ef=64, passing=None)
-        after = loaded.walk(query, 10, ef=64, passing=None)
+        before = walked(graph, query, 64)
+        after = walked(loaded, query, 64)
         assert before[0].tolist() == after[0].tolist()
     assert loaded.vectors(np.array([3])) == pytest.approx(graph.vectors(np.array([3])))
 

@@ -1,8 +1,9 @@
 """When graphs are built and joined, and when they are walked."""
 
-from itertools import pairwise
+import pytest
 
-from services.index.policy import GraphPolicy, Joining
+from services.index.model import Strategy
+from services.index.policy import GraphPolicy, Joining, Way
 
 POLICY = GraphPolicy(min_rows=1000)
 
@@ -61,30 +62,39 @@ def test_putting_in_order_a_small_collection_does_not_make_it_due_again_soon() -
     assert POLICY.joining_recent(segments=[], recent_rows=alive + 400, busy=0) is None
 
 
-def efs(count: int, graph_rows: int, passing_rows: int) -> list[int]:
-    walks = POLICY.walks(count=count, graph_rows=graph_rows, passing_rows=passing_rows)
-    return [walk.ef for walk in walks]
+def way(count: int, rows: int, passing_rows: int, around: float | None) -> Way:
+    return POLICY.way(count=count, rows=rows, passing_rows=passing_rows, share_around=around)
 
 
-def test_few_passing_rows_are_scanned_and_many_are_walked() -> None:
-    assert efs(10, 100_000, 100_000)[0] == POLICY.ef_search
-    assert efs(10, 100_000, 50_000)[0] == POLICY.ef_search
-    # so many are in view that three times the ten pass, if they lie evenly
-    assert efs(10, 1_000_000, 100_000)[0] == 3 * 10 * 10
-    assert efs(10, 20_000, 200) == []
-    assert POLICY.sifts(graph_rows=1_000_000, passing_rows=10_000)
-    assert not POLICY.sifts(graph_rows=1_000_000, passing_rows=100_000)
-    assert not POLICY.sifts(graph_rows=20_000, passing_rows=200)
-    assert efs(1000, 20_000, 20_000) == []
-    assert efs(300, 1_000_000, 1_000_000)[0] == 310
+@pytest.mark.parametrize("rows", [20_000, 1_000_000])
+def test_where_all_rows_pass_the_graph_is_walked(rows: int) -> None:
+    assert way(10, rows, rows, 1.0) == Way(Strategy.GRAPH, POLICY.ef_search)
+    # a row that is gone here and there changes next to nothing
+    assert way(10, rows, rows - 9, 63 / 64) == Way(Strategy.GRAPH, POLICY.ef_search)
+    assert way(300, rows, rows, 1.0) == Way(Strategy.GRAPH, 310)
 
 
-def test_a_walk_that_finds_too_few_is_followed_by_wider_ones_until_a_scan_is_faster() -> None:
-    wider = efs(10, 1_000_000, 100_000)
-    assert [later / before for before, later in pairwise(wider)] == [4] * (len(wider) - 1)
-    assert 1 < len(wider) < 5
+def test_the_fewer_pass_around_the_query_the_wider_is_a_walk() -> None:
+    half = [way(10, 1_000_000, 500_000, around) for around in (0.9, 0.5, 0.25, 0.125)]
+    assert {each.strategy for each in half} == {Strategy.GRAPH}
+    assert [each.width for each in half] == [200, 256, 512, 1024]
 
 
-def test_a_walk_asks_for_more_than_it_is_asked_so_that_it_sees_where_the_filter_passes() -> None:
-    walk = next(POLICY.walks(count=10, graph_rows=1_000_000, passing_rows=500_000))
-    assert walk.rows > walk.enough > 10
+def test_where_a_walk_would_be_too_wide_the_rows_that_pass_are_looked_at_alone() -> None:
+    assert way(10, 1_000_000, 100_000, 0.5).strategy is Strategy.GRAPH
+    assert way(10, 1_000_000, 100_000, 0.0).strategy is Strategy.SIFT
+    assert way(10, 100_000, 10_000, 0.1).strategy is Strategy.SIFT
+    assert way(10, 1_000_000, 10_000, 0.02).strategy is Strategy.SIFT
+    assert way(10, 1_000_000, 10, 0.0).strategy is not Strategy.GRAPH
+
+
+def test_a_sift_keeps_more_of_more_rows_and_for_more_hits() -> None:
+    few, many = way(10, 1_000_000, 1_000, 0.0), way(10, 1_000_000, 100_000, 0.0)
+    assert 10 < few.width < many.width < 100_000
+    assert way(1000, 1_000_000, 100_000, 0.0).width > many.width
+
+
+def test_a_graph_without_landmarks_is_walked_or_scanned() -> None:
+    assert way(10, 9_000, 9_000, None) == Way(Strategy.GRAPH, 200)
+    assert way(10, 9_000, 2_000, None).strategy is Strategy.EXACT
+    assert way(10, 9_000, 90, None).strategy is Strategy.EXACT

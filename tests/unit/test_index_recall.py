@@ -1,7 +1,5 @@
 """Recall as it is measured."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -10,7 +8,7 @@ from services.index.engines.faiss import FaissEngine
 from services.index.engines.protocol import GraphParameters
 from services.index.graphs import build_segment
 from services.index.model import Batch, Columns, Strategy
-from services.index.policy import GraphPolicy, Joining, Walk
+from services.index.policy import GraphPolicy, Joining, Way
 from services.index.recall import CheckCancelled, check_recall, sampled_queries
 from services.index.rows import Rows
 from services.index.snapshot import Snapshot
@@ -22,8 +20,8 @@ ENGINE.prepare_thread()
 class Blind(GraphPolicy):
     """Walks as narrowly as can be, and is content with whatever is found."""
 
-    def walks(self, *, count: int, graph_rows: int, passing_rows: int) -> Iterator[Walk]:
-        yield Walk(rows=1, ef=1, enough=0)
+    def way(self, *, count: int, rows: int, passing_rows: int, share_around: float | None) -> Way:
+        return Way(Strategy.GRAPH, 1)
 
 
 def snapshot_of(count: int, *, has_graph: bool = True, twins: bool = False) -> Snapshot:
@@ -63,9 +61,9 @@ def test_a_scan_finds_all_and_says_that_it_was_one() -> None:
 
 
 def test_what_a_walk_misses_is_counted() -> None:
-    checked = check_recall(snapshot_of(500), ENGINE, Blind(), queries(5), 10, None, lambda: False)
+    checked = check_recall(snapshot_of(900), ENGINE, Blind(), queries(20), 10, None, lambda: False)
     assert checked.strategy is Strategy.GRAPH
-    assert 0.0 <= checked.recall.worst <= checked.recall.recall <= 0.1
+    assert 0.0 <= checked.recall.worst < checked.recall.recall < 0.9
 
 
 def test_rows_that_are_equally_near_stand_for_one_another() -> None:

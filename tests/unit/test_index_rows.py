@@ -1,6 +1,5 @@
 """Rows in memory against a dict: whatever happens, what is found is what is there."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -17,7 +16,7 @@ from services.index.engines.protocol import GraphParameters
 from services.index.graphs import build_segment
 from services.index.masks import attributes_of
 from services.index.model import Batch, Columns, Strategy, Vector
-from services.index.policy import GraphPolicy, Joining, Walk
+from services.index.policy import GraphPolicy, Joining, Way
 from services.index.rows import BuiltSegment, Rows
 from services.index.segments import Segment
 from services.index.snapshot import NO_SLOT, Snapshot
@@ -368,30 +367,27 @@ def test_few_rows_that_pass_are_compared_one_by_one() -> None:
     assert (found.strategy, found.passing, len(found.product_ids)) == (Strategy.EXACT, 60, 60)
 
 
-class Careless(GraphPolicy):
-    """Walks, no matter what passes, with the shortest view."""
+@dataclass(frozen=True)
+class Going(GraphPolicy):
+    """Goes one way, no matter what passes."""
 
-    def walks(self, *, count: int, graph_rows: int, passing_rows: int) -> Iterator[Walk]:
-        yield Walk(count, ef=1, enough=count)
+    always: Way = field(kw_only=True)
+
+    def way(self, *, count: int, rows: int, passing_rows: int, share_around: float | None) -> Way:
+        return self.always
 
 
 def test_a_walk_that_finds_too_few_is_made_good_by_a_scan() -> None:
-    snapshot = filled(6000).snapshot
-    found = snapshot.search(ENGINE, Careless(), vector_at(snapshot, 5), 60, RARE)
+    snapshot, shortest = filled(6000).snapshot, Going(always=Way(Strategy.GRAPH, 1))
+    found = snapshot.search(ENGINE, shortest, vector_at(snapshot, 5), 60, RARE)
     assert (found.strategy, len(found.product_ids)) == (Strategy.EXACT, 60)
 
 
-class Sifting(GraphPolicy):
-    """Takes any graph for a large one."""
-
-    def sifts(self, *, graph_rows: int, passing_rows: int) -> bool:
-        return passing_rows < graph_rows / 10
-
-
-def test_rows_that_were_sifted_are_not_said_to_be_exact() -> None:
-    snapshot = filled(6000).snapshot
-    found = snapshot.search(ENGINE, Sifting(), vector_at(snapshot, 5), 10, RARE)
-    assert (found.strategy, found.passing, len(found.product_ids)) == (Strategy.SIFT, 60, 10)
+@pytest.mark.parametrize(("kept", "strategy"), [(59, Strategy.SIFT), (60, Strategy.EXACT)])
+def test_rows_that_were_sifted_are_not_said_to_be_exact(kept: int, strategy: Strategy) -> None:
+    snapshot, sifting = filled(6000).snapshot, Going(always=Way(Strategy.SIFT, kept))
+    found = snapshot.search(ENGINE, sifting, vector_at(snapshot, 5), 10, RARE)
+    assert (found.strategy, found.passing, len(found.product_ids)) == (strategy, 60, 10)
 
 
 def test_a_graph_whose_rows_are_gone_finds_what_came_after() -> None:
@@ -414,7 +410,7 @@ def test_a_graph_whose_rows_are_gone_finds_what_came_after() -> None:
 
 
 @pytest.mark.parametrize("passing", [3000, 600, 60, 6, 1, 0])
-@pytest.mark.parametrize("policy", [GraphPolicy(), Careless()])
+@pytest.mark.parametrize("policy", [GraphPolicy(), Going(always=Way(Strategy.GRAPH, 1))])
 def test_however_few_pass_the_nearest_of_them_are_found(passing: int, policy: GraphPolicy) -> None:
     rows = filled(6000)
     # beside the graph, some newer ones

@@ -35,6 +35,9 @@ class Rows:
     def holds(self, version: int) -> None:
         part, passes = self.part(version), self.versions[version]
         assert part.passing == np.count_nonzero(passes)
+        assert part.positions.tolist() == np.flatnonzero(passes).tolist()
+        some = np.arange(0, len(passes), 3)
+        assert part.share_of(some) == np.mean(passes[some])
         if part.bits is None:
             assert passes.all()
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,13 @@ Positions = NDArray[np.int64]
 Scores = NDArray[np.float32]
 # One bit a row, the lowest bit of a byte first.
 Bits = NDArray[np.uint8]
+
+
+class Landmarks(NamedTuple):
+    """The rows of a graph's sample that are nearest to a query, the nearest first."""
+
+    positions: Positions
+    scores: Scores
 
 
 @dataclass(frozen=True)
@@ -42,20 +49,38 @@ class Graph(Protocol):
         """Memory of rows and links."""
         ...
 
+    def landmarks(self, query: Vector) -> Landmarks | None:
+        """Find what leads to the query and tells what lies around it.
+
+        None in a graph so small that it has no sample.
+        """
+        ...
+
     def walk(
-        self, query: Vector, count: int, *, ef: int, passing: Bits | None
+        self,
+        query: Vector,
+        count: int,
+        *,
+        ef: int,
+        passing: Bits | None,
+        landmarks: Landmarks | None,
     ) -> tuple[Positions, Scores]:
-        """Find rows near the query, out of those that pass (None: all), by the graph."""
+        """Find rows near the query, out of those that pass (None: all), by the graph.
+
+        It sees the `ef` nearest, and of those further away the ones beside its way.
+        """
         ...
 
     def scan(self, query: Vector, count: int, *, passing: Bits | None) -> tuple[Positions, Scores]:
         """Find the rows nearest to the query by comparing each that passes."""
         ...
 
-    def sift(self, query: Vector, count: int, *, positions: Positions) -> tuple[Positions, Scores]:
-        """Find the rows nearest to the query out of a few of many.
+    def sift(
+        self, query: Vector, count: int, *, positions: NDArray[np.int32], kept: int
+    ) -> tuple[Positions, Scores]:
+        """Find the rows nearest to the query out of some.
 
-        All are compared; in a large graph roughly first, and only the best of them exactly.
+        All are compared; where that pays roughly first, and the `kept` best exactly.
         """
         ...
 
