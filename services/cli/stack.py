@@ -24,6 +24,8 @@ _AFTER = {
     "rest": ("catalog", "embedder"),
 }
 _LOCK = "up.lock"
+# Of rest: the kernel gives each connection to one of the gateways by chance.
+_CONNECTIONS_PER_GATEWAY = 4
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Stack:
                 environment[f"VITRINA_{name.upper()}_ADDRESS"] = _reachable(address)
         if self.gateway_workers > 1:
             environment["VITRINA_GATEWAY_SHARES_PORT"] = "1"
+            connections = str(_CONNECTIONS_PER_GATEWAY * self.gateway_workers)
+            environment.setdefault("VITRINA_GATEWAY_CONNECTIONS", connections)
         return [
             self._process(name, kind, environment)
             for kind in self.listen

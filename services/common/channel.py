@@ -1,7 +1,9 @@
 """Channels to other processes: reconnecting, with deadlines and traces handed on."""
 
+import asyncio
+import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -68,34 +70,48 @@ def _in_context(begin: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Channel(grpc.aio.Channel):
-    """Hands deadlines and traces on. Interceptors could, but each of their calls is a task more."""
+    """Hands deadlines and traces on. Interceptors could, but each of their calls is a task more.
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._channel = channel
+    Its calls take turns over some channels to the same address; the first tells its state.
+    """
+
+    def __init__(self, channels: Sequence[grpc.aio.Channel]) -> None:
+        self._channels = channels
+        self._turns = itertools.cycle(range(len(channels)))
 
     def unary_unary(self, *method: Any, **options: Any) -> Any:
-        return _in_context(self._channel.unary_unary(*method, **options))
+        return self._begin("unary_unary", method, options)
 
     def unary_stream(self, *method: Any, **options: Any) -> Any:
-        return _in_context(self._channel.unary_stream(*method, **options))
+        return self._begin("unary_stream", method, options)
 
     def stream_unary(self, *method: Any, **options: Any) -> Any:
-        return _in_context(self._channel.stream_unary(*method, **options))
+        return self._begin("stream_unary", method, options)
 
     def stream_stream(self, *method: Any, **options: Any) -> Any:
-        return _in_context(self._channel.stream_stream(*method, **options))
+        return self._begin("stream_stream", method, options)
+
+    def _begin(self, kind: str, method: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        begins = [getattr(channel, kind)(*method, **options) for channel in self._channels]
+        if len(begins) == 1:
+            return _in_context(begins[0])
+
+        def begin_in_turn(*request: Any, **call_options: Any) -> Any:
+            return begins[next(self._turns)](*request, **call_options)
+
+        return _in_context(begin_in_turn)
 
     async def close(self, grace: float | None = None) -> None:
-        await self._channel.close(grace)
+        await asyncio.gather(*(channel.close(grace) for channel in self._channels))
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        return self._channel.get_state(try_to_connect)
+        return self._channels[0].get_state(try_to_connect)
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        await self._channel.wait_for_state_change(last_observed_state)
+        await self._channels[0].wait_for_state_change(last_observed_state)
 
     async def channel_ready(self) -> None:
-        await self._channel.channel_ready()
+        await self._channels[0].channel_ready()
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,20 +120,25 @@ class _Channel(grpc.aio.Channel):
         await self.close()
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
+def open_channel(address: str, connections: int = 1) -> grpc.aio.Channel:
     """Return a channel to host:port, or to all hosts behind a dns:/// name in turn.
 
     Calls get the deadline and the trace of the call at work. UNAVAILABLE alone is retried,
     up to two times within the deadline, unless most calls fail lately; removals never are.
-    Close it, or use `channel_to`.
+    With more connections calls take turns over them: processes that share a port get
+    connections, not calls. Close it, or use `channel_to`.
     """
-    return _Channel(grpc.aio.insecure_channel(address, options=_OPTIONS))
+    # channels to one address share a connection, unless told otherwise
+    own = [("grpc.use_local_subchannel_pool", 1)] if connections > 1 else []
+    return _Channel(
+        [grpc.aio.insecure_channel(address, options=[*_OPTIONS, *own]) for _ in range(connections)]
+    )
 
 
 @asynccontextmanager
-async def channel_to(address: str) -> AsyncIterator[grpc.aio.Channel]:
+async def channel_to(address: str, connections: int = 1) -> AsyncIterator[grpc.aio.Channel]:
     """`open_channel`, closed at the end."""
-    channel = open_channel(address)
+    channel = open_channel(address, connections)
     try:
         yield channel
     finally:

@@ -51,7 +51,7 @@ class Servicer(index_pb2_grpc.IndexServiceServicer):
         return pb.SearchResponse(revision=left_ms, product_ids=[trace])
 
     async def Similar(self, request: pb.SimilarRequest, context: Any) -> pb.SimilarResponse:
-        raise NotImplementedError
+        return pb.SimilarResponse(space=context.peer())
 
     async def GetVectors(
         self, request: pb.GetVectorsRequest, context: Any
@@ -101,6 +101,20 @@ async def channel() -> AsyncIterator[grpc.aio.Channel]:
 
 def stub_of(channel: grpc.aio.Channel) -> "index_pb2_grpc.IndexServiceAsyncStub":
     return index_pb2_grpc.IndexServiceStub(channel)
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+async def test_calls_take_turns_over_the_connections_of_a_channel(connections: int) -> None:
+    async with (
+        serving(service()) as port,
+        channel_to(f"127.0.0.1:{port}", connections) as channel,
+    ):
+        peers = [
+            (await stub_of(channel).Similar(pb.SimilarRequest(), wait_for_ready=True)).space
+            for _ in range(6)
+        ]
+    assert len(set(peers)) == connections
+    assert peers == peers[:connections] * (6 // connections)
 
 
 async def test_a_domain_error_arrives_with_field_and_reason(channel: grpc.aio.Channel) -> None:

@@ -277,7 +277,10 @@ def test_several_gateways_share_one_port(ports: Ports, tmp_path: Path) -> None:
     stack = plan(
         ports, data_dir=tmp_path, host="127.0.0.1", grpc_port=0, http_port=0, gateway_workers=3
     )
-    gateways = [each for each in stack.processes({}) if each.command[-1] == "services.gateway"]
+    processes = stack.processes({})
+    gateways = [each for each in processes if each.command[-1] == "services.gateway"]
     assert [each.name for each in gateways] == ["gateway", "gateway-2", "gateway-3"]
     assert {each.address for each in gateways} == {stack.grpc}
     assert {each.environment["VITRINA_GATEWAY_SHARES_PORT"] for each in gateways} == {"1"}
+    (rest,) = [each for each in processes if each.name == "rest"]
+    assert rest.environment["VITRINA_GATEWAY_CONNECTIONS"] == "12"

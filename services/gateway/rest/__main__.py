@@ -72,7 +72,7 @@ async def _refuse_method(_request: Request, _error: Exception) -> Response:
 @asynccontextmanager
 async def serving(settings: RestSettings) -> AsyncIterator[int]:
     """Run rest inside the block; give its port. The end of the block drains it."""
-    async with channel_to(settings.gateway_address) as channel:
+    async with channel_to(settings.gateway_address, settings.gateway_connections) as channel:
         app, transcoder = compose(channel, settings)
         async with http_serving(
             app, settings.listen, grace_seconds=settings.grace_seconds, drain=transcoder.drain

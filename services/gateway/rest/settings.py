@@ -27,6 +27,8 @@ class RestSettings(ServiceSettings):
 
     listen: Address = Field("127.0.0.1:8080", alias="VITRINA_HTTP_LISTEN")
     gateway_address: str = Field("127.0.0.1:50050", alias="VITRINA_GATEWAY_ADDRESS", min_length=1)
+    # Calls take turns over them, so that gateways that share a port all get some.
+    gateway_connections: int = Field(1, alias="VITRINA_GATEWAY_CONNECTIONS", ge=1, le=256)
     # The deadline of a call for which the client asks for none, and the longest it may ask for.
     timeout_seconds: float = Field(15.0, alias="VITRINA_HTTP_TIMEOUT_SECONDS", gt=0, le=3600)
     # Not above what gRPC takes in one message, 16 MiB.
