@@ -80,7 +80,7 @@ def _bounds(outcome: Outcome) -> list[Sheet]:
         ("restart to READY, s", f"{largest.restart_seconds:.1f}", f"<= {_MOST_RESTART_SECONDS:g}"),
     ]  # fmt: skip
     for name, changes in largest.changes.items():
-        if name == PACED:
+        if name in PACED:
             ratio = _p99(changes.searches) / _p99(largest.quiet)
             sheet.rows += [
                 (f"search p99 beside {name} / without", f"{ratio:.2f}", f"<= {_MOST_P99_RATIO:g}"),

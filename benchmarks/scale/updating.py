@@ -21,9 +21,9 @@ from services.index.model import Matrix
 from vitrina.catalog.v1 import catalog_pb2
 from vitrina.index.v1 import index_pb2
 
-PACED = "texts at a pace"
+# At the same pace: how many of them are written at once.
+PACED = {"texts at a pace, in fifties": 50, "texts at a pace, in fives": 5}
 _UPSERT = "/vitrina.catalog.v1.CatalogService/BatchUpsertProducts"
-_PACED_BATCH = 50
 _FLOOD_BATCH = 250
 _WAIT_SECONDS = 60.0
 _APPLIED_WITHIN_SECONDS = 1800.0
@@ -67,11 +67,12 @@ async def measure_changes(
         )
         await asking.warm_up()
         figures.quiet = await asking.ask_during(asyncio.sleep(load.seconds))
-        plans = {
-            PACED: (writes.texts(paced, _PACED_BATCH), load.changes_per_second),
-            "texts, at once": (writes.texts(load.flood, _FLOOD_BATCH), None),
-            "prices, at once": (writes.prices(load.flood, _FLOOD_BATCH), None),
-        }  # fmt: skip
+        plans: dict[str, tuple[Iterator[tuple[int, bytes]], float | None]] = {
+            name: (writes.texts(paced, batch), load.changes_per_second)
+            for name, batch in PACED.items()
+        }
+        plans["texts, at once"] = (writes.texts(load.flood, _FLOOD_BATCH), None)
+        plans["prices, at once"] = (writes.prices(load.flood, _FLOOD_BATCH), None)
         for name, (batches, pace) in plans.items():
             changes = Changes(0, 0.0, 0.0, searches=figures.quiet)
             changes.searches = await asking.ask_during(
