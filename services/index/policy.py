@@ -8,23 +8,23 @@ from typing import NamedTuple
 from services.index.engines.protocol import GraphParameters
 from services.index.model import Strategy
 
-# The processor's time in µs, as measured with 384 dimensions: of a walk per unit of ef, in a
-# graph of 10,000 rows and more for ten times as many; of a scan per row that passes, and per
-# row; of a sift in all, per row that passes, and per row that it compares exactly.
+# The processor's time in µs, as measured with 384 dimensions among searches of other kinds: of a
+# walk per unit of ef, in a graph of 10,000 rows and more for ten times as many; of a scan per
+# row that passes, and per row; of a sift in all, per row that passes, and per row that it
+# compares exactly.
 _WALK_PER_EF = 1.0
 _WALK_PER_EF_TENFOLD = 0.5
-_SCAN_PER_PASSING_ROW = 0.06
+_SCAN_PER_PASSING_ROW = 0.08
 _SCAN_PER_ROW = 0.002
 _SIFT = 30.0
-_SIFT_PER_PASSING_ROW = 0.02
+_SIFT_PER_PASSING_ROW = 0.05
 _SIFT_PER_KEPT_ROW = 0.25
-# Ranks beyond may be less exact, so they need no more in view than themselves.
+# So many ranks are to be right; those beyond may be less exact.
 _FINE_RANKS = 10
-# So many of the ef rows that a walk sees are to pass, as a part of ef where all do: with fewer,
-# those that it finds may not be the nearest of those that pass.
-_IN_VIEW = 0.64
-# The least share that a few dozen landmarks can tell.
-_LEAST_SHARE = 1 / 128
+# How many of the rows in view are wanted to pass, and how many are enough: for each fine rank,
+# and for each hit.
+_WANTED_PER_RANK, _WANTED_PER_HIT = 3, 1.1
+_ENOUGH_PER_RANK = 1.5
 # What a sift compares exactly: with a tenth of 100,000 rows passing, 950 hold 0.995 of the ten
 # nearest; with half of 300,000, 3,000 hold 0.993.
 _MIN_KEPT_ROWS = 800
@@ -33,13 +33,15 @@ _PASSING_ROWS_PER_KEPT = 64
 
 
 class Way(NamedTuple):
-    """How to search a graph, and at which width.
+    """How to search a graph.
 
-    The ef of a walk, or how many rows a sift compares exactly; 0 for a scan.
+    The width is the ef of a walk, or how many rows a sift compares exactly. A walk that has
+    fewer rows that pass in view than are enough may have missed nearer ones.
     """
 
     strategy: Strategy
     width: int = 0
+    enough: int = 0
 
 
 class Joining(NamedTuple):
@@ -107,25 +109,26 @@ class GraphPolicy:
         """
         return alive_rows > self.min_rows / 2
 
-    def way(self, *, count: int, rows: int, passing_rows: int, share_around: float | None) -> Way:
+    def way(self, *, count: int, rows: int, passing_rows: int, share: float, can_sift: bool) -> Way:
         """Return the fastest way to the `count` nearest of the rows that pass.
 
-        `share_around` is the part of the landmarks that pass, None in a graph without any.
-        A walk sees the nearest rows, those that do not pass too, so it has to be the wider
-        the fewer pass around the query; everywhere else they may be many.
+        `share` is the part of the rows around the query that pass. A walk sees the nearest
+        rows, those that do not pass too, so it has to be the wider the fewer pass there;
+        everywhere else they may be many.
         """
-        share = passing_rows / rows if share_around is None else share_around
-        in_view = max(count + min(count, _FINE_RANKS), _IN_VIEW * self.ef_search)
-        ef = math.ceil(max(self.ef_search, in_view / max(share, _LEAST_SHARE)))
+        fine = min(count, _FINE_RANKS)
+        wanted = max(_WANTED_PER_RANK * fine, _WANTED_PER_HIT * count)
+        ef = math.ceil(max(self.ef_search, wanted / share))
+        enough = min(passing_rows, math.ceil(max(_ENOUGH_PER_RANK * fine, count)))
         kept = max(
             _MIN_KEPT_ROWS + passing_rows // _PASSING_ROWS_PER_KEPT, _KEPT_ROWS_PER_HIT * count
         )
         walk_per_ef = _WALK_PER_EF + _WALK_PER_EF_TENFOLD * max(0.0, math.log10(rows / 10_000))
         costs = {
-            Way(Strategy.GRAPH, ef): walk_per_ef * ef,
+            Way(Strategy.GRAPH, ef, enough): walk_per_ef * ef,
             Way(Strategy.EXACT): _SCAN_PER_ROW * rows + _SCAN_PER_PASSING_ROW * passing_rows,
         }
-        if share_around is not None:
+        if can_sift:
             costs[Way(Strategy.SIFT, kept)] = (
                 _SIFT
                 + _SIFT_PER_PASSING_ROW * passing_rows

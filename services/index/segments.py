@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from services.index.engines.protocol import Bits, Graph
+from services.index.engines.protocol import Bits, Graph, passing_at
 from services.index.product_ids import ProductIds
 
 # Masks kept for each segment, so that many filters do not fill the memory: at a million rows
@@ -40,7 +40,7 @@ class Part:
         """Return which part of some rows passes."""
         if self.bits is None:
             return 1.0
-        return float(np.mean(self.bits[positions >> 3] >> (positions & 7) & 1))
+        return float(np.mean(passing_at(self.bits, positions)))
 
     @classmethod
     def of(cls, passes: NDArray[np.bool_]) -> "Part":

@@ -22,6 +22,8 @@ Codes = View[np.int32]
 
 # Stands for a product without a row.
 NO_SLOT = -1
+# Around a query, where none of those that were looked at passes.
+_LEAST_SHARE = 0.5 / 64
 _NO_SLOTS: Slots = np.empty(0, dtype=np.int64)
 
 
@@ -229,22 +231,30 @@ def _search(
     if policy is None:
         return Strategy.EXACT, *graph.scan(query, count, passing=part.bits)
     landmarks = graph.landmarks(query)
-    way = policy.way(
-        count=count,
-        rows=graph.rows,
-        passing_rows=part.passing,
-        share_around=part.share_of(landmarks.positions) if landmarks else None,
-    )
-    if way.strategy is Strategy.GRAPH:
-        found = graph.walk(query, count, ef=way.width, passing=part.bits, landmarks=landmarks)
-        # a walk that gets to fewer than pass is made good
-        if len(found[0]) == count:
-            return Strategy.GRAPH, *found
-    elif way.strategy is Strategy.SIFT:
-        is_exact = part.passing <= way.width
-        found = graph.sift(query, count, positions=part.positions, kept=way.width)
-        return Strategy.EXACT if is_exact else Strategy.SIFT, *found
-    return Strategy.EXACT, *graph.scan(query, count, passing=part.bits)
+    share = part.share_of(landmarks.positions) if landmarks else part.passing / graph.rows
+    share = max(share, _LEAST_SHARE)
+    while True:
+        way = policy.way(
+            count=count,
+            rows=graph.rows,
+            passing_rows=part.passing,
+            share=share,
+            can_sift=landmarks is not None,
+        )
+        if way.strategy is not Strategy.GRAPH:
+            break
+        positions, scores = graph.walk(
+            query, count, ef=way.width, passing=part.bits, landmarks=landmarks
+        )
+        if len(positions) >= (count if part.bits is None else way.enough):
+            return Strategy.GRAPH, positions[:count], scores[:count]
+        # fewer pass than it looked from further away
+        share = min(share / 2, max(len(positions), 0.5) / way.width)
+    if way.strategy is Strategy.EXACT:
+        return Strategy.EXACT, *graph.scan(query, count, passing=part.bits)
+    is_exact = part.passing <= way.width
+    found = graph.sift(query, count, positions=part.positions, kept=way.width)
+    return Strategy.EXACT if is_exact else Strategy.SIFT, *found
 
 
 def _nearest_first(found: Sequence[tuple[Slots, Vector]]) -> tuple[Slots, Vector]:

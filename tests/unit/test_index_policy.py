@@ -62,39 +62,50 @@ def test_putting_in_order_a_small_collection_does_not_make_it_due_again_soon() -
     assert POLICY.joining_recent(segments=[], recent_rows=alive + 400, busy=0) is None
 
 
-def way(count: int, rows: int, passing_rows: int, around: float | None) -> Way:
-    return POLICY.way(count=count, rows=rows, passing_rows=passing_rows, share_around=around)
+def way(count: int, rows: int, passing_rows: int, share: float, *, can_sift: bool = True) -> Way:
+    return POLICY.way(
+        count=count, rows=rows, passing_rows=passing_rows, share=share, can_sift=can_sift
+    )
 
 
 @pytest.mark.parametrize("rows", [20_000, 1_000_000])
 def test_where_all_rows_pass_the_graph_is_walked(rows: int) -> None:
-    assert way(10, rows, rows, 1.0) == Way(Strategy.GRAPH, POLICY.ef_search)
-    # a row that is gone here and there changes next to nothing
-    assert way(10, rows, rows - 9, 63 / 64) == Way(Strategy.GRAPH, POLICY.ef_search)
-    assert way(300, rows, rows, 1.0) == Way(Strategy.GRAPH, 310)
+    assert way(10, rows, rows, 1.0)[:2] == (Strategy.GRAPH, POLICY.ef_search)
+    # a row that is gone here and there changes nothing
+    assert way(10, rows, rows - 9, 63 / 64)[:2] == (Strategy.GRAPH, POLICY.ef_search)
+    assert way(300, rows, rows, 1.0)[:2] == (Strategy.GRAPH, 330)
 
 
 def test_the_fewer_pass_around_the_query_the_wider_is_a_walk() -> None:
-    half = [way(10, 1_000_000, 500_000, around) for around in (0.9, 0.5, 0.25, 0.125)]
+    half = [way(10, 1_000_000, 500_000, share) for share in (0.9, 0.15, 0.1, 0.05)]
     assert {each.strategy for each in half} == {Strategy.GRAPH}
-    assert [each.width for each in half] == [200, 256, 512, 1024]
+    assert [each.width for each in half] == [200, 200, 300, 600]
+
+
+def test_a_walk_needs_more_in_view_than_are_asked_for() -> None:
+    assert way(1, 1_000_000, 500_000, 0.5).enough == 2
+    assert way(10, 1_000_000, 500_000, 0.5).enough == 15
+    assert way(300, 1_000_000, 500_000, 0.5).enough == 300
+    # but not more than there are
+    assert way(7, 5_000, 7, 1.0, can_sift=False).enough <= 7
 
 
 def test_where_a_walk_would_be_too_wide_the_rows_that_pass_are_looked_at_alone() -> None:
-    assert way(10, 1_000_000, 100_000, 0.5).strategy is Strategy.GRAPH
-    assert way(10, 1_000_000, 100_000, 0.0).strategy is Strategy.SIFT
-    assert way(10, 100_000, 10_000, 0.1).strategy is Strategy.SIFT
-    assert way(10, 1_000_000, 10_000, 0.02).strategy is Strategy.SIFT
-    assert way(10, 1_000_000, 10, 0.0).strategy is not Strategy.GRAPH
+    assert way(10, 1_000_000, 100_000, 0.1).strategy is Strategy.GRAPH
+    assert way(10, 1_000_000, 100_000, 1 / 128).strategy is Strategy.SIFT
+    assert way(10, 100_000, 10_000, 1 / 64).strategy is Strategy.SIFT
+    assert way(10, 1_000_000, 10_000, 0.01).strategy is Strategy.SIFT
+    assert way(10, 1_000_000, 10, 1 / 128).strategy is not Strategy.GRAPH
+    assert way(10, 1_000_000, 500_000, 1e-5).strategy is not Strategy.GRAPH
 
 
 def test_a_sift_keeps_more_of_more_rows_and_for_more_hits() -> None:
-    few, many = way(10, 1_000_000, 1_000, 0.0), way(10, 1_000_000, 100_000, 0.0)
+    few, many = way(10, 1_000_000, 2_000, 0.001), way(10, 1_000_000, 100_000, 0.001)
     assert 10 < few.width < many.width < 100_000
-    assert way(1000, 1_000_000, 100_000, 0.0).width > many.width
+    assert way(1000, 1_000_000, 100_000, 0.001).width > many.width
 
 
 def test_a_graph_without_landmarks_is_walked_or_scanned() -> None:
-    assert way(10, 9_000, 9_000, None) == Way(Strategy.GRAPH, 200)
-    assert way(10, 9_000, 2_000, None).strategy is Strategy.EXACT
-    assert way(10, 9_000, 90, None).strategy is Strategy.EXACT
+    assert way(10, 9_000, 9_000, 1.0, can_sift=False)[:2] == (Strategy.GRAPH, 200)
+    assert way(10, 9_000, 2_000, 0.2, can_sift=False).strategy is Strategy.EXACT
+    assert way(10, 9_000, 90, 0.01, can_sift=False).strategy is Strategy.EXACT

@@ -20,8 +20,8 @@ ENGINE.prepare_thread()
 class Blind(GraphPolicy):
     """Walks as narrowly as can be, and is content with whatever is found."""
 
-    def way(self, *, count: int, rows: int, passing_rows: int, share_around: float | None) -> Way:
-        return Way(Strategy.GRAPH, 1)
+    def way(self, *, count: int, rows: int, passing_rows: int, share: float, can_sift: bool) -> Way:
+        return Way(Strategy.GRAPH, 1, enough=0)
 
 
 def snapshot_of(count: int, *, has_graph: bool = True, twins: bool = False) -> Snapshot:
@@ -61,9 +61,9 @@ def test_a_scan_finds_all_and_says_that_it_was_one() -> None:
 
 
 def test_what_a_walk_misses_is_counted() -> None:
-    checked = check_recall(snapshot_of(900), ENGINE, Blind(), queries(20), 10, None, lambda: False)
+    checked = check_recall(snapshot_of(500), ENGINE, Blind(), queries(5), 10, None, lambda: False)
     assert checked.strategy is Strategy.GRAPH
-    assert 0.0 <= checked.recall.worst < checked.recall.recall < 0.9
+    assert 0.0 <= checked.recall.worst <= checked.recall.recall <= 0.1
 
 
 def test_rows_that_are_equally_near_stand_for_one_another() -> None:

@@ -373,13 +373,21 @@ class Going(GraphPolicy):
 
     always: Way = field(kw_only=True)
 
-    def way(self, *, count: int, rows: int, passing_rows: int, share_around: float | None) -> Way:
+    def way(self, *, count: int, rows: int, passing_rows: int, share: float, can_sift: bool) -> Way:
         return self.always
 
 
+class Careless(GraphPolicy):
+    """Walks as narrowly as can be, as long as more than a hundredth seem to pass."""
+
+    def way(self, *, count: int, rows: int, passing_rows: int, share: float, can_sift: bool) -> Way:
+        narrow = Way(Strategy.GRAPH, 1, enough=min(count, passing_rows))
+        return narrow if share > 0.01 else Way(Strategy.EXACT)
+
+
 def test_a_walk_that_finds_too_few_is_made_good_by_a_scan() -> None:
-    snapshot, shortest = filled(6000).snapshot, Going(always=Way(Strategy.GRAPH, 1))
-    found = snapshot.search(ENGINE, shortest, vector_at(snapshot, 5), 60, RARE)
+    snapshot = filled(6000).snapshot
+    found = snapshot.search(ENGINE, Careless(), vector_at(snapshot, 5), 60, RARE)
     assert (found.strategy, len(found.product_ids)) == (Strategy.EXACT, 60)
 
 
@@ -410,7 +418,7 @@ def test_a_graph_whose_rows_are_gone_finds_what_came_after() -> None:
 
 
 @pytest.mark.parametrize("passing", [3000, 600, 60, 6, 1, 0])
-@pytest.mark.parametrize("policy", [GraphPolicy(), Going(always=Way(Strategy.GRAPH, 1))])
+@pytest.mark.parametrize("policy", [GraphPolicy(), Careless()])
 def test_however_few_pass_the_nearest_of_them_are_found(passing: int, policy: GraphPolicy) -> None:
     rows = filled(6000)
     # beside the graph, some newer ones

@@ -26,6 +26,7 @@ from services.index.engines.protocol import (
     Landmarks,
     Positions,
     Scores,
+    passing_at,
 )
 from services.index.model import Matrix, Vector
 
@@ -98,25 +99,33 @@ class FaissGraph:
         landmarks: Landmarks | None,
     ) -> tuple[Positions, Scores]:
         """Walk from the landmarks, or else from the top."""
-        selector = _selector(passing)  # a name of its own: FAISS does not keep it alive
-        parameters = faiss.SearchParametersHNSW(efSearch=ef, sel=selector)
+        parameters = faiss.SearchParametersHNSW(efSearch=ef)
+        # Not with FAISS's selector: it takes whatever passes of the rows beside the way, and
+        # does not tell how far all rows were seen.
+        seen = count if passing is None else ef
         if landmarks is None:
-            return _found(self._index.search(query[np.newaxis], count, params=parameters))
-        entries = landmarks.positions[:_ENTRIES].astype(np.int32)
-        scores, positions = _room(count)
-        self._index.search_level_0(
-            1,
-            faiss.swig_ptr(query),
-            count,
-            faiss.swig_ptr(entries),
-            faiss.swig_ptr(landmarks.scores),
-            faiss.swig_ptr(scores),
-            faiss.swig_ptr(positions),
-            len(entries),
-            _ALL_ENTRIES_AT_ONCE,
-            parameters,
-        )
-        return _found((scores, positions))
+            found = _found(self._index.search(query[np.newaxis], seen, params=parameters))
+        else:
+            entries = landmarks.positions[:_ENTRIES].astype(np.int32)
+            scores, positions = _room(seen)
+            self._index.search_level_0(
+                1,
+                faiss.swig_ptr(query),
+                seen,
+                faiss.swig_ptr(entries),
+                faiss.swig_ptr(landmarks.scores),
+                faiss.swig_ptr(scores),
+                faiss.swig_ptr(positions),
+                len(entries),
+                _ALL_ENTRIES_AT_ONCE,
+                parameters,
+            )
+            found = _found((scores, positions))
+        if passing is None:
+            return found
+        positions, scores = found
+        passes = passing_at(passing, positions)
+        return positions[passes], scores[passes]
 
     def scan(self, query: Vector, count: int, *, passing: Bits | None) -> tuple[Positions, Scores]:
         """Compare each row that passes."""

@@ -16,6 +16,12 @@ Scores = NDArray[np.float32]
 Bits = NDArray[np.uint8]
 
 
+def passing_at(bits: Bits, positions: Positions) -> NDArray[np.bool_]:
+    """Return which rows pass."""
+    passes: NDArray[np.bool_] = (bits[positions >> 3] >> (positions & 7) & 1).astype(np.bool_)
+    return passes
+
+
 class Landmarks(NamedTuple):
     """The rows of a graph's sample that are nearest to a query, the nearest first."""
 
@@ -65,9 +71,9 @@ class Graph(Protocol):
         passing: Bits | None,
         landmarks: Landmarks | None,
     ) -> tuple[Positions, Scores]:
-        """Find rows near the query, out of those that pass (None: all), by the graph.
+        """Find, by the graph, the `ef` rows nearest to the query, and return those that pass.
 
-        It sees the `ef` nearest, and of those further away the ones beside its way.
+        Where all do (None), return no more than `count`.
         """
         ...
 
