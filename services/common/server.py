@@ -36,6 +36,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.keepalive_timeout_ms", 20_000),
 ]
 
+_SHARED_CONNECTION_AGE_MS = 60_000
+
 
 @dataclass(frozen=True)
 class Service:
@@ -67,6 +69,9 @@ async def serving(
     """Run a service inside the block; give its port. The end of the block drains it."""
     interceptor = ServiceInterceptor(max_calls_in_flight, service.at_once)
     options = [*_OPTIONS, ("grpc.so_reuseport", int(service.shares_port))]
+    if service.shares_port:
+        # a process that came later gets its part of them
+        options.append(("grpc.max_connection_age_ms", _SHARED_CONNECTION_AGE_MS))
     server = grpc.aio.server(interceptors=[interceptor], options=options)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)

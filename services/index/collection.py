@@ -41,7 +41,7 @@ from services.index.threads import Threads
 
 log = get_logger()
 
-# How wide a graph is walked for the products that a query is moved towards.
+# How wide a graph is walked, at the least, for the products that a query is moved towards.
 _ROUGH_EF = 96
 
 

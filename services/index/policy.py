@@ -1,4 +1,4 @@
-"""When graphs are made and joined, and when they are walked."""
+"""When graphs are made and joined, and how they are searched."""
 
 import math
 from collections.abc import Sequence
@@ -119,7 +119,9 @@ class GraphPolicy:
         fine = min(count, _FINE_RANKS)
         wanted = max(_WANTED_PER_RANK * fine, _WANTED_PER_HIT * count)
         ef = math.ceil(max(self.ef_search, wanted / share))
-        enough = min(passing_rows, math.ceil(max(_ENOUGH_PER_RANK * fine, count)))
+        enough = count
+        if passing_rows < rows:
+            enough = min(passing_rows, max(math.ceil(_ENOUGH_PER_RANK * fine), count))
         kept = max(
             _MIN_KEPT_ROWS + passing_rows // _PASSING_ROWS_PER_KEPT, _KEPT_ROWS_PER_HIT * count
         )

@@ -11,7 +11,7 @@ from services.index.engines.protocol import Bits, Graph, passing_at
 from services.index.product_ids import ProductIds
 
 # Masks kept for each segment, so that many filters do not fill the memory: at a million rows
-# one takes 125 kB.
+# one takes 125 kB, and four bytes more for each row that passes, once it was sifted.
 _MAX_MASKS = 64
 # Beyond this share of the rows, masks are made anew instead of being corrected.
 _MAX_CHANGED_FRACTION = 0.125
@@ -33,8 +33,11 @@ class Part:
         """The rows that pass: four bytes each."""
         if self.bits is None:
             return np.arange(self.passing, dtype=np.int32)
-        is_set = np.unpackbits(self.bits, bitorder="little").view(np.bool_)
-        return np.flatnonzero(is_set).astype(np.int32)
+        places = np.flatnonzero(self.bits)
+        is_set = np.unpackbits(self.bits[places], bitorder="little").view(np.bool_)
+        firsts = places.astype(np.int32) << 3
+        positions: NDArray[np.int32] = np.add.outer(firsts, np.arange(8, dtype=np.int32))
+        return positions.ravel()[is_set]
 
     def share_of(self, positions: Positions) -> float:
         """Return which part of some rows passes."""

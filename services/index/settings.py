@@ -23,9 +23,9 @@ class IndexSettings(ServiceSettings):
     graph_ef_construction: int = Field(
         200, alias="VITRINA_INDEX_GRAPH_EF_CONSTRUCTION", ge=8, le=1000
     )
-    # Nodes that a walk keeps in view: more is slower, with a better recall. Of real queries
-    # and MiniLM, recall@10 is 0.999 with 19,406 products; with a million drawn around
-    # them 0.965 at 160, 0.972 at 200.
+    # Nodes that a walk keeps in view at the least: more is slower, with a better recall. Of real
+    # queries and MiniLM, recall@10 is 0.999 with 19,406 products, and 0.98 with a million drawn
+    # around them.
     graph_ef_search: int = Field(200, alias="VITRINA_INDEX_GRAPH_EF_SEARCH", ge=8, le=10_000)
     # So many rows are compared one by one before they go into a graph.
     graph_min_rows: int = Field(2048, alias="VITRINA_INDEX_GRAPH_MIN_ROWS", ge=2, le=1_000_000)

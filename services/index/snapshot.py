@@ -1,7 +1,8 @@
 """A collection as a search sees it: nothing in it changes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,18 +13,16 @@ from services.common.filters import Node
 from services.index.categories import DEAD, Categories
 from services.index.cells import Slots, View
 from services.index.columns import ColumnViews
-from services.index.engines.protocol import Engine
+from services.index.engines.protocol import Engine, Graph
 from services.index.masks import Mask, mask_of
 from services.index.model import Found, Matrix, Strategy, Vector
-from services.index.policy import GraphPolicy
+from services.index.policy import GraphPolicy, Way
 from services.index.segments import Part, Positions, Segment
 
 Codes = View[np.int32]
 
 # Stands for a product without a row.
 NO_SLOT = -1
-# Around a query, where none of those that were looked at passes.
-_LEAST_SHARE = 0.5 / 64
 _NO_SLOTS: Slots = np.empty(0, dtype=np.int64)
 
 
@@ -230,31 +229,43 @@ def _search(
     count = min(count, part.passing)
     if policy is None:
         return Strategy.EXACT, *graph.scan(query, count, passing=part.bits)
-    landmarks = graph.landmarks(query)
-    share = part.share_of(landmarks.positions) if landmarks else part.passing / graph.rows
-    share = max(share, _LEAST_SHARE)
-    while True:
-        way = policy.way(
-            count=count,
-            rows=graph.rows,
-            passing_rows=part.passing,
-            share=share,
-            can_sift=landmarks is not None,
-        )
-        if way.strategy is not Strategy.GRAPH:
-            break
-        positions, scores = graph.walk(
-            query, count, ef=way.width, passing=part.bits, landmarks=landmarks
-        )
-        if len(positions) >= (count if part.bits is None else way.enough):
-            return Strategy.GRAPH, positions[:count], scores[:count]
-        # fewer pass than it looked from further away
-        share = min(share / 2, max(len(positions), 0.5) / way.width)
+    way_at = partial(
+        policy.way,
+        count=count,
+        rows=graph.rows,
+        passing_rows=part.passing,
+        can_sift=graph.can_sift,
+    )
+    way = way_at(share=1.0)
+    if way.strategy is Strategy.GRAPH:
+        way, found = _walk(graph, query, count, part, way_at)
+        if found is not None:
+            return Strategy.GRAPH, *found
     if way.strategy is Strategy.EXACT:
         return Strategy.EXACT, *graph.scan(query, count, passing=part.bits)
     is_exact = part.passing <= way.width
     found = graph.sift(query, count, positions=part.positions, kept=way.width)
     return Strategy.EXACT if is_exact else Strategy.SIFT, *found
+
+
+def _walk(
+    graph: Graph, query: Vector, count: int, part: Part, way_at: Callable[..., Way]
+) -> tuple[Way, tuple[Positions, Vector] | None]:
+    """Walk until enough is found; None if another way is faster, which is returned then."""
+    landmarks = graph.landmarks(query)
+    if landmarks is None:
+        share = part.passing / graph.rows
+    else:
+        share = max(part.share_of(landmarks.positions), 0.5 / len(landmarks.positions))
+    while (way := way_at(share=share)).strategy is Strategy.GRAPH:
+        positions, scores = graph.walk(
+            query, count, ef=way.width, passing=part.bits, landmarks=landmarks
+        )
+        if len(positions) >= way.enough:
+            return way, (positions[:count], scores[:count])
+        # fewer pass than it looked from further away
+        share = min(share / 2, max(len(positions), 0.5) / way.width)
+    return way, None
 
 
 def _nearest_first(found: Sequence[tuple[Slots, Vector]]) -> tuple[Slots, Vector]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,11 +14,12 @@ from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
-from services.common import deadlines, telemetry
+from services.common import deadlines, server, telemetry
 from services.common.channel import MAX_MESSAGE_BYTES, channel_to
 from services.common.errors import InvalidArgument, Unavailable
 from services.common.rpc_status import calling, error_from_call
 from services.common.server import Service, serving
+from tests.support import until
 from vitrina.index.v1 import index_pb2 as pb
 from vitrina.index.v1 import index_pb2_grpc
 
@@ -115,6 +117,22 @@ async def test_calls_take_turns_over_the_connections_of_a_channel(connections: i
         ]
     assert len(set(peers)) == connections
     assert peers == peers[:connections] * (6 // connections)
+
+
+async def test_connections_to_a_shared_port_are_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_SHARED_CONNECTION_AGE_MS", 200)
+    peers: set[str] = set()
+    async with (
+        serving(replace(service(), shares_port=True)) as port,
+        channel_to(f"127.0.0.1:{port}") as channel,
+    ):
+        stub = stub_of(channel)
+
+        async def another_connection() -> bool:
+            peers.add((await stub.Similar(pb.SimilarRequest(), wait_for_ready=True)).space)
+            return len(peers) > 1
+
+        await until(another_connection, what="another connection")
 
 
 async def test_a_domain_error_arrives_with_field_and_reason(channel: grpc.aio.Channel) -> None:

@@ -367,35 +367,18 @@ def test_few_rows_that_pass_are_compared_one_by_one() -> None:
     assert (found.strategy, found.passing, len(found.product_ids)) == (Strategy.EXACT, 60, 60)
 
 
-@dataclass(frozen=True)
-class Going(GraphPolicy):
-    """Goes one way, no matter what passes."""
-
-    always: Way = field(kw_only=True)
-
-    def way(self, *, count: int, rows: int, passing_rows: int, share: float, can_sift: bool) -> Way:
-        return self.always
-
-
 class Careless(GraphPolicy):
-    """Walks as narrowly as can be, as long as more than a hundredth seem to pass."""
+    """Walks as narrowly as can be, as long as a hundredth seems to pass."""
 
     def way(self, *, count: int, rows: int, passing_rows: int, share: float, can_sift: bool) -> Way:
         narrow = Way(Strategy.GRAPH, 1, enough=min(count, passing_rows))
-        return narrow if share > 0.01 else Way(Strategy.EXACT)
+        return narrow if share > 0.009 else Way(Strategy.EXACT)
 
 
 def test_a_walk_that_finds_too_few_is_made_good_by_a_scan() -> None:
     snapshot = filled(6000).snapshot
     found = snapshot.search(ENGINE, Careless(), vector_at(snapshot, 5), 60, RARE)
     assert (found.strategy, len(found.product_ids)) == (Strategy.EXACT, 60)
-
-
-@pytest.mark.parametrize(("kept", "strategy"), [(59, Strategy.SIFT), (60, Strategy.EXACT)])
-def test_rows_that_were_sifted_are_not_said_to_be_exact(kept: int, strategy: Strategy) -> None:
-    snapshot, sifting = filled(6000).snapshot, Going(always=Way(Strategy.SIFT, kept))
-    found = snapshot.search(ENGINE, sifting, vector_at(snapshot, 5), 10, RARE)
-    assert (found.strategy, found.passing, len(found.product_ids)) == (strategy, 60, 10)
 
 
 def test_a_graph_whose_rows_are_gone_finds_what_came_after() -> None:

@@ -82,6 +82,11 @@ class FaissGraph:
         signs = [each.nbytes for each in (self._signs, self._sampled_signs) if each is not None]
         return _memory_bytes(self._index) + sum(signs)
 
+    @property
+    def can_sift(self) -> bool:
+        """Whether there are signs, and so many that they tell enough."""
+        return self._signs is not None and self._storage.d >= _MIN_SIGNS
+
     def landmarks(self, query: Vector) -> Landmarks | None:
         """Compare the sample."""
         if self._sampled_signs is None:
@@ -137,9 +142,11 @@ class FaissGraph:
         self, query: Vector, count: int, *, positions: NDArray[np.int32], kept: int
     ) -> tuple[Positions, Scores]:
         """Compare signs, then vectors."""
-        if self._signs is not None and self._storage.d >= _MIN_SIGNS:
-            positions = positions[_most_alike(query, self._signs[positions], kept)]
-        return self._nearest(query, count, positions)
+        if self._signs is None:
+            raise ValueError("a graph that has no signs")
+        return self._nearest(
+            query, count, positions[_most_alike(query, self._signs[positions], kept)]
+        )
 
     def _nearest(
         self, query: Vector, count: int, positions: NDArray[np.integer]

@@ -55,6 +55,11 @@ class Graph(Protocol):
         """Memory of rows and links."""
         ...
 
+    @property
+    def can_sift(self) -> bool:
+        """Whether `sift` may be called."""
+        ...
+
     def landmarks(self, query: Vector) -> Landmarks | None:
         """Find what leads to the query and tells what lies around it.
 
@@ -86,7 +91,7 @@ class Graph(Protocol):
     ) -> tuple[Positions, Scores]:
         """Find the rows nearest to the query out of some.
 
-        All are compared; where that pays roughly first, and the `kept` best exactly.
+        All of them are compared roughly, and the `kept` best exactly.
         """
         ...
 
