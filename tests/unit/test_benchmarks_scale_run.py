@@ -46,7 +46,7 @@ def test_a_run_with_few_products_ends_in_a_report(tmp_path: Path) -> None:
     assert index["products"] == 200
     assert min(recall["mean"] for recall in index["recall"].values()) > 0.9
     assert index["recall_after_changes"] > 0.9
-    assert [changes["changes"] for changes in index["changes"].values()] == [200, 50, 50]
+    assert [changes["changes"] for changes in index["changes"].values()] == [200, 200, 50, 50]
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "## Against the bounds, 200 products" in report
     assert "### Catalog: search by words" in report
