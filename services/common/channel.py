@@ -93,8 +93,6 @@ class _Channel(grpc.aio.Channel):
 
     def _begin(self, kind: str, method: tuple[Any, ...], options: dict[str, Any]) -> Any:
         begins = [getattr(channel, kind)(*method, **options) for channel in self._channels]
-        if len(begins) == 1:
-            return _in_context(begins[0])
 
         def begin_in_turn(*request: Any, **call_options: Any) -> Any:
             return begins[next(self._turns)](*request, **call_options)
@@ -129,9 +127,9 @@ def open_channel(address: str, connections: int = 1) -> grpc.aio.Channel:
     connections, not calls. Close it, or use `channel_to`.
     """
     # channels to one address share a connection, unless told otherwise
-    own = [("grpc.use_local_subchannel_pool", 1)] if connections > 1 else []
+    options = [*_OPTIONS, ("grpc.use_local_subchannel_pool", int(connections > 1))]
     return _Channel(
-        [grpc.aio.insecure_channel(address, options=[*_OPTIONS, *own]) for _ in range(connections)]
+        [grpc.aio.insecure_channel(address, options=options) for _ in range(connections)]
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -229,14 +228,17 @@ def _search(
     count = min(count, part.passing)
     if policy is None:
         return Strategy.EXACT, *graph.scan(query, count, passing=part.bits)
-    way_at = partial(
-        policy.way,
-        count=count,
-        rows=graph.rows,
-        passing_rows=part.passing,
-        can_sift=graph.can_sift,
-    )
-    way = way_at(share=1.0)
+
+    def way_at(share: float) -> Way:
+        return policy.way(
+            count=count,
+            rows=graph.rows,
+            passing_rows=part.passing,
+            share=share,
+            can_sift=graph.can_sift,
+        )
+
+    way = way_at(1.0)
     if way.strategy is Strategy.GRAPH:
         way, found = _walk(graph, query, count, part, way_at)
         if found is not None:
@@ -249,7 +251,7 @@ def _search(
 
 
 def _walk(
-    graph: Graph, query: Vector, count: int, part: Part, way_at: Callable[..., Way]
+    graph: Graph, query: Vector, count: int, part: Part, way_at: Callable[[float], Way]
 ) -> tuple[Way, tuple[Positions, Vector] | None]:
     """Walk until enough is found; None if another way is faster, which is returned then."""
     landmarks = graph.landmarks(query)
@@ -257,7 +259,7 @@ def _walk(
         share = part.passing / graph.rows
     else:
         share = max(part.share_of(landmarks.positions), 0.5 / len(landmarks.positions))
-    while (way := way_at(share=share)).strategy is Strategy.GRAPH:
+    while (way := way_at(share)).strategy is Strategy.GRAPH:
         positions, scores = graph.walk(
             query, count, ef=way.width, passing=part.bits, landmarks=landmarks
         )

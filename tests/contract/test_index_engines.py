@@ -123,11 +123,11 @@ def test_where_all_rows_pass_a_walk_returns_as_many_as_are_asked_for(
     graph: Graph, rows: Matrix
 ) -> None:
     right = 0
+    everything = np.ones(ROWS, dtype=np.bool_)
     for query in rows[:50]:
         positions, scores = walked(graph, query, 200)
         assert scores.tolist() == sorted(scores.tolist(), reverse=True)
         assert len(positions) == 10
-        everything = np.ones(ROWS, dtype=np.bool_)
         right += len(set(positions.tolist()) & set(nearest(rows, query, 10, everything)))
     assert right >= 480
 

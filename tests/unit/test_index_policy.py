@@ -1,4 +1,4 @@
-"""When graphs are built and joined, and when they are walked."""
+"""When graphs are built and joined, and how they are searched."""
 
 import pytest
 

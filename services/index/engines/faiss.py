@@ -91,7 +91,8 @@ class FaissGraph:
         """Compare the sample."""
         if self._sampled_signs is None:
             return None
-        sampled = _most_alike(query, self._sampled_signs, _LANDMARKS_KEPT)
+        kept = min(_LANDMARKS_KEPT, len(self._sampled_signs))
+        sampled = _most_alike(query, self._sampled_signs, kept)
         return Landmarks(*self._nearest(query, _LANDMARKS, sampled * _SAMPLED_EACH))
 
     def walk(
@@ -144,9 +145,9 @@ class FaissGraph:
         """Compare signs, then vectors."""
         if self._signs is None:
             raise ValueError("a graph that has no signs")
-        return self._nearest(
-            query, count, positions[_most_alike(query, self._signs[positions], kept)]
-        )
+        if len(positions) > kept:
+            positions = positions[_most_alike(query, self._signs[positions], kept)]
+        return self._nearest(query, count, positions)
 
     def _nearest(
         self, query: Vector, count: int, positions: NDArray[np.integer]
@@ -158,7 +159,7 @@ class FaissGraph:
         # float16 learns nothing from data
         rows.is_trained = True
         rows.add_sa_codes(self._codes[positions])
-        found, scores = _found(rows.search(query[np.newaxis], min(count, len(positions))))
+        found, scores = _found(rows.search(query[np.newaxis], count))
         return positions[found].astype(np.int64), scores
 
     def vectors(self, positions: Positions) -> Matrix:
@@ -270,8 +271,6 @@ def _signs_of(codes: Bits) -> Bits:
 
 def _most_alike(query: Vector, signs: Bits, count: int) -> NDArray[np.int64]:
     """Return which rows have most of the query's signs, in order of memory."""
-    if len(signs) <= count:
-        return np.arange(len(signs))
     # "mc" counts; with a heap, FAISS takes several times as long for so many
     _, found = faiss.knn_hamming(np.packbits(query < 0)[np.newaxis], signs, count, variant="mc")
     return np.sort(found[0])
