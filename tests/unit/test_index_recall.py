@@ -5,13 +5,12 @@ import pytest
 
 from services.common.filters import parse
 from services.index.engines.faiss import FaissEngine
-from services.index.engines.protocol import GraphParameters
-from services.index.graphs import build_segment
 from services.index.model import Batch, Columns, Strategy
-from services.index.policy import GraphPolicy, Joining, Way
+from services.index.policy import GraphPolicy, Way
 from services.index.recall import CheckCancelled, check_recall, sampled_queries
 from services.index.rows import Rows
 from services.index.snapshot import Snapshot
+from tests.index_graph import put_into_graph
 
 ENGINE = FaissEngine()
 ENGINE.prepare_thread()
@@ -37,8 +36,7 @@ def snapshot_of(count: int, *, has_graph: bool = True, twins: bool = False) -> S
     rows = Rows(16, "one")
     rows.apply(Batch(1, "x", is_at_head=True, embedded=embedded), np.arange(1, count + 1))
     if has_graph:
-        whole = Joining(0, 0, has_recent=True, extends=False)
-        rows.install(build_segment(ENGINE, GraphParameters(), rows.snapshot, whole, lambda: False))
+        put_into_graph(ENGINE, rows)
     return rows.snapshot
 
 

@@ -20,6 +20,7 @@ from services.index.policy import GraphPolicy, Joining, Way
 from services.index.rows import BuiltSegment, Rows
 from services.index.segments import Segment
 from services.index.snapshot import NO_SLOT, Snapshot
+from tests.index_graph import put_into_graph
 
 DIMENSIONS = 6
 CATEGORIES = ["", "A", "A > B", "A > B > C", "AB", "D"]
@@ -339,8 +340,7 @@ def filled(count: int, *, category: str = "A", seed: int = 1) -> Rows:
         ),
         np.arange(1, count + 1),
     )
-    whole = Joining(0, 0, has_recent=True, extends=False)
-    rows.install(build_segment(ENGINE, GraphParameters(), rows.snapshot, whole, lambda: False))
+    put_into_graph(ENGINE, rows)
     return rows
 
 

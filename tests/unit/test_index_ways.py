@@ -11,11 +11,11 @@ from services.common.filters import parse
 from services.index.engines import faiss
 from services.index.engines.faiss import FaissEngine
 from services.index.engines.protocol import GraphParameters
-from services.index.graphs import build_segment
 from services.index.model import Batch, Columns, Matrix, Strategy
-from services.index.policy import GraphPolicy, Joining, Way
+from services.index.policy import GraphPolicy, Way
 from services.index.rows import Rows
 from services.index.snapshot import Snapshot
+from tests.index_graph import put_into_graph
 
 ROWS, DIMENSIONS = 4000, 32
 ENGINE = FaissEngine()
@@ -42,9 +42,7 @@ def shop() -> Iterator[tuple[Snapshot, Matrix]]:
         ]
         rows = Rows(DIMENSIONS, "one")
         rows.apply(Batch(1, "x", is_at_head=True, embedded=embedded), np.arange(1, ROWS + 1))
-        whole = Joining(0, 0, has_recent=True, extends=False)
-        segment = build_segment(ENGINE, GraphParameters(), rows.snapshot, whole, lambda: False)
-        rows.install(segment)
+        put_into_graph(ENGINE, rows)
         yield rows.snapshot, vectors
 
 
